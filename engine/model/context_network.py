@@ -1,0 +1,136 @@
+"""Latents to contexts: convolutional positions and a Transformer (paper section 2; reference sections 5 and 6)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+
+from engine.config import DropoutConfig, ModelConfig
+
+
+class PositionalConvolution(nn.Module):
+    """Relative positions: a grouped convolution over time whose output, after GELU, is added to its input.
+
+    With the even kernel K and padding K/2 the last output step is dropped: output t sees inputs t - K/2 ... t + K/2 - 1.
+    Weight norm over dim 2: one gain for each tap.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width, kernel = config.embed_dim, config.position_kernel
+        self.conv = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=config.position_groups)
+        nn.init.normal_(self.conv.weight, std=math.sqrt(4 / (kernel * width)))
+        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
+        parametrizations.weight_norm(self.conv, dim=2)
+        self._drop = 1 if kernel % 2 == 0 else 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) to (B, T, D): what is to be added to x."""
+        y = self.conv(x.transpose(1, 2))
+        if self._drop:
+            y = y[:, :, : -self._drop]
+        return F.gelu(y).transpose(1, 2)
+
+
+class SelfAttention(nn.Module):
+    """Full attention with separate projections, all with bias; padded keys are left out."""
+
+    def __init__(self, config: ModelConfig, dropout: float) -> None:
+        super().__init__()
+        width = config.embed_dim
+        self.heads, self.dropout = config.heads, dropout
+        self.k_proj = nn.Linear(width, width)
+        self.v_proj = nn.Linear(width, width)
+        self.q_proj = nn.Linear(width, width)
+        self.out_proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, key_mask: Tensor | None) -> Tensor:
+        """(B, T, D); `key_mask` (B, 1, 1, T) is True where a key may be seen."""
+        batch, frames, width = x.shape
+        q, k, v = (
+            projection(x).view(batch, frames, self.heads, width // self.heads).transpose(1, 2)
+            for projection in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        dropout = self.dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=key_mask, dropout_p=dropout)
+        mixed: Tensor = self.out_proj(y.transpose(1, 2).reshape(batch, frames, width))
+        return mixed
+
+
+class FeedForward(nn.Module):
+    """Linear, GELU, dropout, Linear."""
+
+    def __init__(self, config: ModelConfig, dropout: float) -> None:
+        super().__init__()
+        self.intermediate_dense = nn.Linear(config.embed_dim, config.ffn_dim)
+        self.output_dense = nn.Linear(config.ffn_dim, config.embed_dim)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) to (B, T, D)."""
+        hidden = F.dropout(F.gelu(self.intermediate_dense(x)), self.dropout, self.training)
+        mixed: Tensor = self.output_dense(hidden)
+        return mixed
+
+
+class EncoderLayer(nn.Module):
+    """Attention and feed-forward with residuals; the norm stands before (pre-LN) or after (post-LN) each."""
+
+    def __init__(self, config: ModelConfig, dropout: DropoutConfig) -> None:
+        super().__init__()
+        self.layer_norm_first = config.layer_norm_first
+        self.dropout = dropout.dropout
+        self.attention = SelfAttention(config, dropout.attention)
+        self.layer_norm = nn.LayerNorm(config.embed_dim)
+        self.feed_forward = FeedForward(config, dropout.activation)
+        self.final_layer_norm = nn.LayerNorm(config.embed_dim)
+
+    def forward(self, x: Tensor, key_mask: Tensor | None) -> Tensor:
+        """(B, T, D) to (B, T, D)."""
+        if self.layer_norm_first:
+            x = x + self._drop(self.attention(self.layer_norm(x), key_mask))
+            return x + self._drop(self.feed_forward(self.final_layer_norm(x)))
+        x = self.layer_norm(x + self._drop(self.attention(x, key_mask)))
+        y: Tensor = self.final_layer_norm(x + self._drop(self.feed_forward(x)))
+        return y
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout, self.training)
+
+
+class ContextNetwork(nn.Module):
+    """Positions, then the layers. The stand-alone norm is at the entry (post-LN) or at the end (pre-LN)."""
+
+    def __init__(self, config: ModelConfig, dropout: DropoutConfig) -> None:
+        super().__init__()
+        self.layer_norm_first = config.layer_norm_first
+        self.dropout, self.layerdrop = dropout.dropout, dropout.layerdrop
+        self.pos_conv_embed = PositionalConvolution(config)
+        self.layer_norm = nn.LayerNorm(config.embed_dim)
+        self.layers = nn.ModuleList(EncoderLayer(config, dropout) for _ in range(config.layers))
+        for layer in self.layers:
+            for module in layer.modules():
+                if isinstance(module, nn.Linear):
+                    nn.init.normal_(module.weight, std=0.02)
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, x: Tensor, frame_mask: Tensor | None = None) -> Tensor:
+        """(B, T, D) to (B, T, D). `frame_mask` (B, T) is True at valid frames; None means all are."""
+        key_mask = None
+        if frame_mask is not None:
+            x = x * frame_mask[:, :, None].to(x.dtype)
+            key_mask = frame_mask[:, None, None, :]
+        x = x + self.pos_conv_embed(x)
+        if not self.layer_norm_first:
+            x = self.layer_norm(x)
+        x = F.dropout(x, self.dropout, self.training)
+        for layer in self.layers:
+            # No random call in evaluation: the exporter sees a plain loop.
+            if self.training and self.layerdrop > 0 and float(torch.rand(())) < self.layerdrop:
+                continue
+            x = layer(x, key_mask)
+        return self.layer_norm(x) if self.layer_norm_first else x

@@ -1,0 +1,165 @@
+"""Checkpoints: one file, written whole or not at all, opened weights-only."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine import config as configuration
+from engine.config import RunConfig
+from engine.events import CHECKPOINT_FOLDER
+from engine.model.ctc import CtcModel
+from engine.model.pretraining import PretrainingModel
+from engine.text.vocabulary import Vocabulary
+
+FORMAT = 1
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used. The message names the file and what to do."""
+
+
+@dataclass
+class Checkpoint:
+    """Weights and all that is needed to build their model again; `training` is what resuming needs beyond."""
+
+    config: RunConfig
+    step: int
+    model: dict[str, Tensor]
+    vocabulary: Vocabulary | None = None
+    training: dict[str, Any] | None = None
+    run: str = ""
+    codebook_trained: bool = True
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write to a temporary name, flush to the disk, rename. Raises OSError (disk full) with the old file intact."""
+    vocabulary = checkpoint.vocabulary
+    content = {
+        "format": FORMAT,
+        "config": configuration.to_mapping(checkpoint.config),
+        "step": checkpoint.step,
+        "model": checkpoint.model,
+        "vocabulary": None
+        if vocabulary is None
+        else {"tokens": list(vocabulary.tokens), "blank": vocabulary.blank, "separator": vocabulary.separator},
+        "training": checkpoint.training,
+        "run": checkpoint.run,
+        "codebook_trained": checkpoint.codebook_trained,
+    }
+    part = path.with_name(path.name + ".tmp")
+    try:
+        with part.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        # torch wraps a full disk into a RuntimeError; the caller knows OSError
+        if isinstance(error, RuntimeError):
+            raise OSError(f"cannot write {path}: {error}") from error
+        raise
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint without running any code in it. Raises CheckpointError."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"no checkpoint at {path}") from error
+    except Exception as error:  # torch raises many kinds for torn, foreign or unsafe files
+        raise CheckpointError(f"{path} is not a readable checkpoint (torn or of another program)") from error
+    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+        found = content.get("format", "none") if isinstance(content, Mapping) else "none"
+        raise CheckpointError(f"{path} is no w2v checkpoint of format {FORMAT} (found {found}): update w2v studio")
+    words = content["vocabulary"]
+    return Checkpoint(
+        config=configuration.from_mapping(RunConfig, content["config"]),
+        step=content["step"],
+        model=content["model"],
+        vocabulary=None if words is None else Vocabulary(tuple(words["tokens"]), words["blank"], words["separator"]),
+        training=content["training"],
+        run=content["run"],
+        codebook_trained=content["codebook_trained"],
+    )
+
+
+def find_checkpoint(place: Path) -> Path:
+    """`place` itself, or a run folder's best.pt, or else its newest. Raises CheckpointError."""
+    if place.is_file():
+        return place
+    folder = place / CHECKPOINT_FOLDER if (place / CHECKPOINT_FOLDER).is_dir() else place
+    if (folder / "best.pt").is_file():
+        return folder / "best.pt"
+    steps = sorted(folder.glob("step-*.pt"))
+    if not steps:
+        raise CheckpointError(f"no checkpoint at {place}: give a .pt file or the folder of a run that has saved one")
+    return steps[-1]
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor], origin: str) -> None:
+    """Load all weights; missing, unexpected and mis-shaped ones are an error that names them."""
+    own = model.state_dict()
+    problems = [f"missing {name}" for name in own if name not in weights]
+    problems += [f"unexpected {name}" for name in weights if name not in own]
+    problems += [
+        f"{name} is {tuple(weights[name].shape)}, not {tuple(own[name].shape)}"
+        for name in own
+        if name in weights and weights[name].shape != own[name].shape
+    ]
+    if problems:
+        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        raise CheckpointError(f"the weights of {origin} do not fit the model: {shown}")
+    model.load_state_dict(dict(weights))
+
+
+def build_pretraining_model(checkpoint: Checkpoint) -> PretrainingModel:
+    """The pre-training model of a checkpoint, with its weights."""
+    if checkpoint.config.task != "pretrain":
+        raise CheckpointError(f"{checkpoint.run or 'this checkpoint'} is fine-tuned; give a pre-training one")
+    model = PretrainingModel(checkpoint.config)
+    load_weights(model, checkpoint.model, checkpoint.run or "the checkpoint")
+    return model
+
+
+def build_ctc_model(checkpoint: Checkpoint) -> CtcModel:
+    """The CTC model of a checkpoint, with its weights."""
+    if checkpoint.config.task != "finetune" or checkpoint.vocabulary is None:
+        raise CheckpointError(
+            f"{checkpoint.run or 'this checkpoint'} is pre-trained only and knows no letters: fine-tune it first "
+            "(w2v-engine finetune --from ...)"
+        )
+    model = CtcModel(checkpoint.config, len(checkpoint.vocabulary))
+    load_weights(model, checkpoint.model, checkpoint.run or "the checkpoint")
+    return model
+
+
+def ctc_from_pretraining(config: RunConfig, checkpoint: Checkpoint, vocabulary: Vocabulary) -> CtcModel:
+    """A CTC model that starts from pre-trained (or fine-tuned) weights, with a fresh head if the letters differ."""
+    if dataclasses.asdict(config.model) != dataclasses.asdict(checkpoint.config.model):
+        raise CheckpointError("the model section of the config differs from the checkpoint's: leave it out")
+    model = CtcModel(config, len(vocabulary))
+    if checkpoint.config.task == "finetune":
+        weights = dict(checkpoint.model)
+        if checkpoint.vocabulary != vocabulary:
+            weights |= {f"head.{name}": value for name, value in model.head.state_dict().items()}
+    else:
+        weights = {f"head.{name}": value for name, value in model.head.state_dict().items()}
+        for name, value in checkpoint.model.items():
+            part, _, rest = name.partition(".")
+            if part == "wav2vec2":
+                weights[f"backbone.{rest}"] = value
+            elif part == "quantizer":
+                weights[name] = value
+        norm = "wav2vec2.feature_projection.layer_norm"
+        weights |= {f"quantizer_norm.{end}": checkpoint.model[f"{norm}.{end}"] for end in ("weight", "bias")}
+    load_weights(model, weights, checkpoint.run or "the checkpoint")
+    return model

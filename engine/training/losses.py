@@ -1,0 +1,59 @@
+"""The losses, float32: contrastive, diversity and feature penalty (paper section 3.2), and CTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from engine.config import ObjectiveConfig
+from engine.model.pretraining import PretrainingOutput
+
+
+@dataclass
+class PretrainingLoss:
+    """Sums over the `masked` frames, in nats; `accuracy` is the share of frames whose true target wins strictly."""
+
+    total: Tensor
+    contrastive: Tensor
+    diversity: Tensor
+    penalty: Tensor
+    accuracy: Tensor
+    masked: int
+
+
+def pretraining_loss(output: PretrainingOutput, objective: ObjectiveConfig, codebook_size: int) -> PretrainingLoss:
+    """Equations 2 to 4 as the authors' code has them; `codebook_size` is G x V.
+
+    The contrastive part is a sum, so the two others are multiplied by the number of masked frames (section 13 of the
+    reference). Divide once, by the frames of all micro-batches and workers together.
+    """
+    similarities = output.similarities.float().flatten(0, 1)
+    contrastive = F.cross_entropy(similarities, similarities.new_zeros(len(similarities)).long(), reduction="sum")
+    unused = (codebook_size - output.prob_perplexity) / codebook_size
+    diversity = objective.diversity_weight * output.masked * unused
+    penalty = objective.penalty_weight * output.masked * output.features_penalty
+    with torch.no_grad():
+        first_is_best = similarities.argmax(dim=-1) == 0
+        all_equal = similarities.argmin(dim=-1) == 0
+        accuracy = (first_is_best & ~all_equal).float().mean()
+    return PretrainingLoss(contrastive + diversity + penalty, contrastive, diversity, penalty, accuracy, output.masked)
+
+
+def ctc_loss(logits: Tensor, frame_lengths: Tensor, targets: Tensor, target_lengths: Tensor, blank: int) -> Tensor:
+    """Summed over the batch, nats. `logits` (B, T, tokens), `targets` (B, longest) or all in one row.
+
+    Sentences that no path can spell count as zero. cuDNN's own CTC is left out: it has other rules for lengths.
+    """
+    log_probs = F.log_softmax(logits.float(), dim=-1).transpose(0, 1)
+    with torch.backends.cudnn.flags(enabled=False):
+        return F.ctc_loss(
+            log_probs, targets, frame_lengths, target_lengths, blank=blank, reduction="sum", zero_infinity=True
+        )
+
+
+def gumbel_temperature(update: int, objective: ObjectiveConfig) -> float:
+    """max(start x decay^n, min), with n the number of updates done (paper section 4.2)."""
+    return float(max(objective.gumbel_start * objective.gumbel_decay**update, objective.gumbel_min))

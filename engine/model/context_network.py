@@ -15,7 +15,7 @@ from engine.config import DropoutConfig, ModelConfig
 class PositionalConvolution(nn.Module):
     """Relative positions: a grouped convolution over time whose output, after GELU, is added to its input.
 
-    With the even kernel K and padding K/2 the last output step is dropped: output t sees inputs t - K/2 ... t + K/2 - 1.
+    With the even kernel K and padding K/2 the last output step is dropped: t sees inputs t - K/2 ... t + K/2 - 1.
     Weight norm over dim 2: one gain for each tap.
     """
 

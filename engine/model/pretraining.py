@@ -70,8 +70,8 @@ class PretrainingModel(nn.Module):
 def compare(c: Tensor, q: Tensor, codes: Tensor, distractors: Tensor, temperature: float) -> Tensor:
     """Similarities (B, M, 1 + K) of contexts c (B, M, F) with their own and others' targets q (equation 3).
 
-    All pairs of a row are compared in one product and the distractors picked from it: K times less memory than gathering
-    their vectors. A distractor with the codes of the true target is the same vector: it gets minus infinity.
+    All pairs of a row are compared in one product and the distractors picked from it: K times less memory than
+    gathering their vectors. A distractor with the codes of the true target is the same vector: it gets minus infinity.
     """
     with torch.autocast(c.device.type, enabled=False):
         c = F.normalize(c.float(), dim=-1, eps=1e-8)

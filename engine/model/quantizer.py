@@ -45,7 +45,7 @@ class GumbelQuantizer(nn.Module):
     def logits(self, latents: Tensor) -> Tensor:
         """(..., C) to (..., G, V), float32, without noise."""
         scores: Tensor = self.weight_proj(latents).float()
-        return scores.unflatten(-1, (self.groups, self.entries))
+        return scores.view(*scores.shape[:-1], self.groups, self.entries)
 
     def forward(self, latents: Tensor, temperature: float) -> Quantized:
         """Choose entries for latents (N, C): with Gumbel noise and straight-through gradient while training.

@@ -1,4 +1,4 @@
-"""The whole model against transformers with the same random weights: an implementation that shares no line with ours."""
+"""The whole model against transformers with the same random weights: it shares no line with ours."""
 
 import dataclasses
 
@@ -40,10 +40,8 @@ def our_config(norm):
 
 def their_config(norm):
     zero = dict.fromkeys(
-        (
-            "hidden_dropout attention_dropout activation_dropout feat_proj_dropout feat_quantizer_dropout "
-            "final_dropout layerdrop"
-        ).split(),
+        ["hidden_dropout", "attention_dropout", "activation_dropout", "final_dropout", "layerdrop"]
+        + ["feat_proj_dropout", "feat_quantizer_dropout"],
         0.0,
     )
     return Wav2Vec2Config(
@@ -101,9 +99,7 @@ def pair_for_ctc(norm, seed=0):
     torch.manual_seed(seed)
     ours = randomize(CtcModel(our_config(norm), 32))
     theirs = Wav2Vec2ForCTC(their_config(norm))
-    weights = {
-        their_name(name): value for name, value in ours.state_dict().items() if not name.startswith("quantizer")
-    }
+    weights = {their_name(name): value for name, value in ours.state_dict().items() if not name.startswith("quantizer")}
     theirs.load_state_dict(weights, strict=True)
     return ours, theirs
 
@@ -126,9 +122,7 @@ def test_every_stage_agrees(norm, samples):
         projected, normed = theirs.wav2vec2.feature_projection(expected_features)
         torch.testing.assert_close(latents, normed, atol=TOLERANCE, rtol=0)
         positions = ours.backbone.encoder.pos_conv_embed(projected)
-        torch.testing.assert_close(
-            positions, theirs.wav2vec2.encoder.pos_conv_embed(projected), atol=TOLERANCE, rtol=0
-        )
+        torch.testing.assert_close(positions, theirs.wav2vec2.encoder.pos_conv_embed(projected), atol=TOLERANCE, rtol=0)
         logits, _ = ours(waveform)
         torch.testing.assert_close(logits, theirs(waveform).logits, atol=TOLERANCE, rtol=0)
 
@@ -207,7 +201,7 @@ def test_pretraining_gradients_agree(norm, monkeypatch):
         sampled_negative_indices=torch.from_numpy(flat_frames(mask, distractors)),
     )
     expected.loss.backward()
-    assert float(loss.total) == pytest.approx(float(expected.loss), rel=2e-5)
+    assert loss.total.item() == pytest.approx(expected.loss.item(), rel=2e-5)
     their_gradients = {name: parameter.grad for name, parameter in theirs.named_parameters()}
     checked = 0
     for name, parameter in ours.named_parameters():

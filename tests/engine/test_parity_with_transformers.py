@@ -39,11 +39,8 @@ def our_config(norm):
 
 
 def their_config(norm):
-    zero = dict.fromkeys(
-        ["hidden_dropout", "attention_dropout", "activation_dropout", "final_dropout", "layerdrop"]
-        + ["feat_proj_dropout", "feat_quantizer_dropout"],
-        0.0,
-    )
+    zero = dict.fromkeys([name for name in vars(Wav2Vec2Config()) if "dropout" in name and "prob" not in name], 0.0)
+    zero["layerdrop"] = 0.0
     return Wav2Vec2Config(
         feat_extract_norm=norm,
         conv_dim=(32,) * 7,

@@ -1,0 +1,146 @@
+"""What is computed off the GUI thread: frozen requests that hold all they need, and numbered answers. No Qt.
+
+A request is callable anywhere through `answer()`. Its number comes back with the answer, so that whoever asked again
+meanwhile recognises a stale one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from engine.masking import Mask
+from engine.text.ctc import Word
+from w2v_studio.audio.files import read_audio
+from w2v_studio.inspection.analysis import (
+    CodeUsage,
+    Floats,
+    Ids,
+    Spectrogram,
+    code_usage,
+    letter_probabilities,
+    spectrogram,
+)
+from w2v_studio.inspection.clip import Clip, Page, make_clip
+from w2v_studio.recognition.sessions import Recognizer
+from w2v_studio.recognition.transcribe import FileAnalysis, analyse
+
+
+@dataclass(frozen=True)
+class Letters:
+    """What the context network reads: `probabilities` (frames, tokens), and the words; times are of the recording."""
+
+    probabilities: Floats
+    words: tuple[Word, ...]
+
+    @property
+    def path(self) -> Ids:
+        """The likeliest token of each frame, (frames,)."""
+        best: Ids = self.probabilities.argmax(axis=-1).astype(np.int64)
+        return best
+
+
+@dataclass(frozen=True)
+class ClipAnswer:
+    """The decoded recording."""
+
+    number: int
+    clip: Clip
+
+
+@dataclass(frozen=True)
+class SpectrogramAnswer:
+    """The picture of a page."""
+
+    number: int
+    spectrogram: Spectrogram
+
+
+@dataclass(frozen=True)
+class CodesAnswer:
+    """A page through both graphs, nothing masked. `code_ids` (frames, groups)."""
+
+    number: int
+    code_ids: Ids = field(repr=False)
+    usage: CodeUsage = field(repr=False)
+    letters: Letters = field(repr=False)
+
+
+@dataclass(frozen=True)
+class MaskedAnswer:
+    """What the context network infers where `mask` (frames,) hides the latents."""
+
+    number: int
+    mask: Mask = field(repr=False)
+    letters: Letters = field(repr=False)
+
+
+Answer = ClipAnswer | SpectrogramAnswer | CodesAnswer | MaskedAnswer
+
+
+@dataclass(frozen=True)
+class ClipRequest:
+    """Read and decode a file."""
+
+    number: int
+    path: Path
+
+    def answer(self) -> ClipAnswer:
+        """Raises what `read_audio` raises, and ClipError for a recording without a frame."""
+        return ClipAnswer(self.number, make_clip(self.path, read_audio(self.path)))
+
+
+@dataclass(frozen=True)
+class SpectrogramRequest:
+    """Draw a page of the waveform, (samples,)."""
+
+    number: int
+    waveform: Floats = field(repr=False)
+
+    def answer(self) -> SpectrogramAnswer:
+        """The spectrogram."""
+        return SpectrogramAnswer(self.number, spectrogram(self.waveform))
+
+
+@dataclass(frozen=True)
+class CodesRequest:
+    """Run both graphs on a page of the waveform, (samples,)."""
+
+    number: int
+    recognizer: Recognizer = field(repr=False)
+    page: Page
+    waveform: Floats = field(repr=False)
+
+    def answer(self) -> CodesAnswer:
+        """Codes, their usage, and the letters without a mask."""
+        analysis = analyse(self.recognizer, self.waveform)
+        usage = code_usage(analysis.code_ids, analysis.code_probs)
+        return CodesAnswer(self.number, analysis.code_ids, usage, letters_of(analysis, self.page))
+
+
+@dataclass(frozen=True)
+class MaskedRequest:
+    """Run a page of the waveform, (samples,), with `mask` (frames,) over the latents that the context network gets."""
+
+    number: int
+    recognizer: Recognizer = field(repr=False)
+    page: Page
+    waveform: Floats = field(repr=False)
+    mask: Mask = field(repr=False)
+
+    def answer(self) -> MaskedAnswer:
+        """The letters under and beside the mask."""
+        analysis = analyse(self.recognizer, self.waveform, self.mask)
+        return MaskedAnswer(self.number, self.mask, letters_of(analysis, self.page))
+
+
+Request = ClipRequest | SpectrogramRequest | CodesRequest | MaskedRequest
+
+
+def letters_of(analysis: FileAnalysis, page: Page) -> Letters:
+    """Probabilities and words of a page's analysis, the words on the recording's clock."""
+    start_s = page.start_s
+    words = (replace(word, start_s=word.start_s + start_s, end_s=word.end_s + start_s) for word in analysis.words)
+    return Letters(letter_probabilities(analysis.logits), tuple(words))

@@ -77,6 +77,8 @@ class Checkout:
 
     def program(self, name: str, text: str) -> None:
         path = self.programs / name
+        # Away with a link first: writing through it would change the machine's own program.
+        path.unlink(missing_ok=True)
         path.write_text(text)
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 
-class AudioUnavailable(RuntimeError):
+class AudioUnavailable(RuntimeError):  # noqa: N818  (it names a state of the machine, as TimeoutError does)
     """No sound can be recorded: no PortAudio library, no microphone, or one that fails. The message has the remedy."""
 
 

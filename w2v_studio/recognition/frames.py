@@ -35,13 +35,12 @@ class FrameGrid:
         """Samples that `frames` frames see."""
         return 0 if frames < 1 else self.stride * frames + self.overlap
 
-    def pad_tail(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Zeros at the end (fewer than a stride) so that the last samples lie in a frame too.
+    def padding(self, samples: int) -> int:
+        """Zeros, fewer than a stride, that let the last of `samples` lie in a frame too; 0 for less than one frame."""
+        return 0 if samples < self.field else -(samples - self.overlap) % self.stride
 
-        A waveform shorter than one frame stays as it is. Only for models whose frames do not see each other's
+    def pad_tail(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The waveform with `padding` zeros at its end. Only for models whose frames do not see each other's
         samples: a group norm would mix the zeros into all frames.
         """
-        if len(waveform) < self.field:
-            return waveform
-        missing = -(len(waveform) - self.overlap) % self.stride
-        return np.pad(waveform, (0, missing)) if missing else waveform
+        return np.pad(waveform, (0, self.padding(len(waveform))))

@@ -94,9 +94,7 @@ def analyse(
 def frame_count(recognizer: Recognizer, samples: int) -> int:
     """Frames that `analyse` gives for a recording of that many samples."""
     grid = recognizer.grid
-    if samples >= grid.field and recognizer.caches_features:
-        samples += -(samples - grid.overlap) % grid.stride
-    return grid.count(samples)
+    return grid.count(samples + (grid.padding(samples) if recognizer.caches_features else 0))
 
 
 def window_spans(frames: int, window: int = WINDOW_FRAMES, overlap: int = OVERLAP_FRAMES) -> list[tuple[Span, Span]]:

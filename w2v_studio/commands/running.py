@@ -1,0 +1,53 @@
+"""Runs a terminal command, and turns what can go wrong into one sentence and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from export.bundle import Bundle, BundleError
+from w2v_studio.audio.devices import AudioUnavailable
+from w2v_studio.audio.files import AudioFileError
+from w2v_studio.bundles import default_bundle, find_bundle
+from w2v_studio.recognition.provider import ProviderError
+from w2v_studio.recognition.sessions import Recognizer
+
+EXPECTED_ERRORS = (AudioFileError, AudioUnavailable, BundleError, ProviderError)
+"""Errors whose message is a sentence with a remedy."""
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Exit status of the command: 0 good, 1 an error that was told on standard error, 130 interrupted."""
+    try:
+        if options.command == "devices":
+            from w2v_studio.commands.devices import print_devices
+
+            return print_devices(as_json=options.json)
+        if options.command == "dictate":
+            from w2v_studio.commands.dictate import dictate
+
+            return dictate(options, open_recognizer(options))
+        from w2v_studio.commands.transcribe import transcribe_files
+
+        return transcribe_files(options, open_recognizer(options))
+    except EXPECTED_ERRORS as error:
+        print_error(error)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has gone; without this Python complains once more when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def open_recognizer(options: argparse.Namespace) -> Recognizer:
+    """The recognizer that --bundle and --provider ask for."""
+    bundle: Bundle = find_bundle(options.bundle) if options.bundle else default_bundle()
+    return Recognizer(bundle, options.provider)
+
+
+def print_error(error: Exception) -> None:
+    """One sentence on standard error."""
+    print(f"w2v-studio: {error}", file=sys.stderr, flush=True)

@@ -25,6 +25,7 @@ CARD_FILE = "bundle.json"
 VOCABULARY_FILE = "vocab.json"
 FEATURES_FILE = "features.onnx"
 CONTEXT_FILE = "context.onnx"
+BUNDLE_FILES = (CARD_FILE, VOCABULARY_FILE, FEATURES_FILE, CONTEXT_FILE)
 
 
 class BundleError(ValueError):

@@ -1,0 +1,219 @@
+"""Checkpoint to bundle: load, fold, trace, compare, and only then appear under the wanted name."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import onnx
+
+from engine import config as configuration
+from engine.config import ConfigError, MaskingConfig, RunConfig
+from engine.events import CHECKPOINT_FOLDER, CONFIG_FILE
+from engine.model.ctc import CtcModel
+from engine.text.vocabulary import Vocabulary
+from engine.training.checkpoint import Checkpoint, build_ctc_model, find_checkpoint, load_checkpoint
+from export.bundle import (
+    BUNDLE_FILES,
+    CARD_FILE,
+    CONTEXT_FILE,
+    FEATURES_FILE,
+    VOCABULARY_FILE,
+    BundleCard,
+    open_bundle,
+    weights_hash,
+    write_card,
+)
+from export.graph import OPSET, ExportError, fold, trace
+from export.half import round_weights, store_half
+from export.verify import check, compare, compare_models
+
+Weights = Literal["fp32", "fp16"]
+
+
+@dataclass(frozen=True)
+class BundleRequest:
+    """What the person chose. An empty `name` takes the run's."""
+
+    name: str = ""
+    weights: Weights = "fp32"
+    description: str = ""
+    licence: str = ""
+    language: str = "en"
+    force: bool = False
+
+
+def publish(source: Path, out: Path, request: BundleRequest, say: Callable[[str], None]) -> BundleCard:
+    """Write the bundle of the checkpoint (or run) at `source` to the folder `out`.
+
+    Nothing appears at `out` before everything is compared and complete. Raises ExportError, CheckpointError,
+    BundleError or OSError.
+    """
+    refuse_occupied(out, request.force)
+    path = find_checkpoint(source)
+    say(f"reading {path}")
+    checkpoint = load_checkpoint(path)
+    model = build_ctc_model(checkpoint).eval()
+    vocabulary = checkpoint.vocabulary
+    assert vocabulary is not None  # build_ctc_model refuses checkpoints without one
+    card = describe(checkpoint, vocabulary, request, path, out)
+    with _workplace(out) as folder:
+        parity = write_graphs(model, card, vocabulary, folder, say)
+        card = replace(card, parity=parity, weights_sha256=weights_hash(folder), parameters=stored_parameters(folder))
+        vocabulary.save(folder / VOCABULARY_FILE)
+        write_card(folder, card)
+        open_bundle(folder)
+        _move_into_place(folder, out)
+    return card
+
+
+def write_graphs(
+    model: CtcModel, card: BundleCard, vocabulary: Vocabulary, folder: Path, say: Callable[[str], None]
+) -> dict[str, float]:
+    """Write both graphs into `folder` and compare them with `model`. Returns the card's `parity`."""
+    inference = fold(model)
+    reference = model
+    if card.weights == "fp16":
+        round_weights(inference)
+        reference = inference
+    say("exporting the graphs")
+    protos = trace(inference, graph_metadata(card, vocabulary))
+    for proto, name in zip(protos, (FEATURES_FILE, CONTEXT_FILE), strict=True):
+        if card.weights == "fp16":
+            store_half(proto)
+        onnx.save(proto, folder / name)
+    say("comparing ONNX Runtime with PyTorch")
+    found = compare(reference, folder / FEATURES_FILE, folder / CONTEXT_FILE)
+    check(found)
+    parity = dict(found.largest)
+    if card.weights == "fp16":
+        parity["fp16_rounding"] = compare_models(model, inference)
+    say("largest differences: " + ", ".join(f"{name} {value:.2g}" for name, value in parity.items()))
+    return parity
+
+
+def describe(
+    checkpoint: Checkpoint, vocabulary: Vocabulary, request: BundleRequest, path: Path, out: Path
+) -> BundleCard:
+    """The card as far as it is known before the graphs exist."""
+    config, model = checkpoint.config, checkpoint.config.model
+    masking = pretraining_masking(config)
+    run = checkpoint.run or (path.parent.parent.name if path.parent.name == CHECKPOINT_FOLDER else path.stem)
+    return BundleCard(
+        name=request.name or out.resolve().name,
+        stride_samples=model.stride_samples,
+        receptive_field_samples=model.receptive_field_samples,
+        feature_norm=model.feature_norm,
+        normalize_waveform=model.normalize_waveform,
+        blank=vocabulary.blank,
+        separator=vocabulary.separator,
+        channels=model.conv_channels[-1],
+        codebook_groups=model.codebook_groups,
+        codebook_entries=model.codebook_entries,
+        mask_prob=masking.time_prob,
+        mask_length=masking.time_length,
+        mask_min_spans=masking.time_min_spans,
+        weights=request.weights,
+        codebook_trained=checkpoint.codebook_trained,
+        origin_run=Path(run).name,
+        language=request.language,
+        licence=request.licence,
+        description=request.description or config.name,
+        opset=OPSET,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def pretraining_masking(config: RunConfig) -> MaskingConfig:
+    """The masks of the pre-training behind a CTC run (its own are weaker): those of the run that it started from
+    where that is still here, else the published rule."""
+    start = Path(config.ctc.checkpoint) if config.ctc.checkpoint else None
+    for folder in (start, start.parent.parent) if start else ():
+        try:
+            before = configuration.load(folder / CONFIG_FILE)
+        except ConfigError:
+            continue
+        if before.task == "pretrain":
+            return before.masking
+    return MaskingConfig()
+
+
+def graph_metadata(card: BundleCard, vocabulary: Vocabulary) -> dict[str, str]:
+    """What someone who has only the .onnx file needs to use it."""
+    table = {token: place for place, token in enumerate(vocabulary.tokens)}
+    normalize = "by the caller: zero mean, unit variance of each row's valid samples" if card.normalize_waveform else ""
+    return {
+        "name": card.name,
+        "sample_rate": str(card.sample_rate),
+        "stride_samples": str(card.stride_samples),
+        "receptive_field_samples": str(card.receptive_field_samples),
+        "feature_norm": card.feature_norm,
+        "normalize_waveform": normalize or "no",
+        "vocabulary": json.dumps(table, ensure_ascii=False),
+        "blank": str(card.blank),
+        "separator": card.separator,
+        "weights": card.weights,
+        "codebook_trained": str(card.codebook_trained).lower(),
+        "origin_run": card.origin_run,
+        "licence": card.licence,
+        "opset": str(card.opset),
+        "format_version": str(card.format_version),
+    }
+
+
+def stored_parameters(folder: Path) -> int:
+    """Elements of all weights in both graphs."""
+    total = 0
+    for name in (FEATURES_FILE, CONTEXT_FILE):
+        for tensor in onnx.load(folder / name).graph.initializer:
+            if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16):
+                total += int(onnx.numpy_helper.to_array(tensor).size)
+    return total
+
+
+def refuse_occupied(out: Path, force: bool) -> None:
+    """Raise ExportError where writing to `out` would replace something that must stay."""
+    if not out.exists() and not out.is_symlink():
+        return
+    if not out.is_dir() or out.is_symlink():
+        raise ExportError(f"{out} is not a folder: choose another --out")
+    foreign = sorted(item.name for item in out.iterdir() if item.name not in BUNDLE_FILES)
+    if foreign:
+        raise ExportError(f"{out} holds {foreign[0]!r}, which is no part of a bundle: choose another --out")
+    if (out / CARD_FILE).exists() and not force:
+        raise ExportError(f"{out} already holds a bundle: choose another --out, or replace it with --force")
+
+
+@contextmanager
+def _workplace(out: Path) -> Iterator[Path]:
+    """A folder beside `out`, gone afterwards."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = out.parent / f".{out.name}.{os.getpid()}.tmp"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _move_into_place(folder: Path, out: Path) -> None:
+    """Rename, with what was there moved aside first and brought back if that fails."""
+    aside = folder.with_suffix(".old")
+    replaced = out.exists()
+    if replaced:
+        out.rename(aside)
+    try:
+        folder.rename(out)
+    except OSError:
+        if replaced:
+            aside.rename(out)
+        raise
+    if replaced:
+        shutil.rmtree(aside, ignore_errors=True)

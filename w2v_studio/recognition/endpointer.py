@@ -69,6 +69,7 @@ class Endpointer:
 
     def feed(self, probability: float) -> Turn | None:
         """Take the next block."""
+        was_pausing = self.is_pausing
         block, self._blocks = self._blocks, self._blocks + 1
         if self._speech_block is None:
             if probability < self._settings.speech_on:
@@ -77,10 +78,9 @@ class Endpointer:
             self._probabilities = [probability]
             return Turn.START
         self._probabilities.append(probability)
-        return self._inside(block, probability)
+        return self._inside(block, probability, was_pausing)
 
-    def _inside(self, block: int, probability: float) -> Turn | None:
-        was_pausing = self.is_pausing
+    def _inside(self, block: int, probability: float, was_pausing: bool) -> Turn | None:
         if probability >= self._settings.speech_on:
             self._silence_block = None
         elif probability < self._settings.speech_off and self._silence_block is None:

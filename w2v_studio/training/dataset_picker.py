@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem, QWidget
 
+from w2v_studio.theme import Theme
 from w2v_studio.training.manifests import Manifest
+from w2v_studio.training.tick_delegate import TickDelegate
 
-COLUMNS = ("Data set", "Train", "Evaluate", "Clips", "Length", "Transcripts")
+COLUMNS = ("Data set", "Train", "Evaluate", "Clips", "Length", "Text")
 NAME, TRAIN, EVALUATE, CLIPS, LENGTH, TRANSCRIPTS = range(6)
+WIDTHS_PX = {TRAIN: 58, EVALUATE: 78, CLIPS: 58, LENGTH: 78, TRANSCRIPTS: 62}
+ROW_HEIGHT_PX = 30
 
 
 class DatasetPicker(QTreeWidget):
@@ -19,7 +24,7 @@ class DatasetPicker(QTreeWidget):
 
     choice_changed = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("dataset_picker")
         self.setAccessibleName("Data sets")
@@ -30,7 +35,12 @@ class DatasetPicker(QTreeWidget):
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         header = self.header()
         header.setStretchLastSection(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionsClickable(False)
+        for column, width in WIDTHS_PX.items():
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
+            header.resizeSection(column, width)
+        for column in (TRAIN, EVALUATE):
+            self.setItemDelegateForColumn(column, TickDelegate(theme, self))
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self._rows: list[tuple[Manifest, QTreeWidgetItem]] = []
@@ -46,10 +56,14 @@ class DatasetPicker(QTreeWidget):
         for manifest in manifests:
             item = QTreeWidgetItem(self, [manifest.name])
             self._rows.append((manifest, item))
+            item.setSizeHint(NAME, QSize(120, ROW_HEIGHT_PX))
             item.setToolTip(NAME, manifest.problem or str(manifest.path))
+            item.setToolTip(TRAIN, f"Train on {manifest.name} (Space)")
+            item.setToolTip(EVALUATE, f"Evaluate on {manifest.name} (E)")
             item.setText(CLIPS, f"{manifest.clips:,}")
             item.setText(LENGTH, manifest.duration_text)
-            item.setText(TRANSCRIPTS, manifest.problem or _transcripts(manifest))
+            item.setText(TRANSCRIPTS, _transcripts(manifest))
+            item.setToolTip(TRANSCRIPTS, f"{manifest.transcribed:,} of {manifest.clips:,} clips have a transcript")
             for column in (CLIPS, LENGTH):
                 item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.blockSignals(False)
@@ -88,6 +102,16 @@ class DatasetPicker(QTreeWidget):
         """Audio ticked for training, seconds."""
         return sum(manifest.seconds for manifest in self._ticked(TRAIN))
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Space ticks the current row for training, E for evaluation."""
+        column = {Qt.Key.Key_Space: TRAIN, Qt.Key.Key_E: EVALUATE}.get(Qt.Key(event.key()))
+        item = self.currentItem()
+        if column is None or item is None or not item.flags() & Qt.ItemFlag.ItemIsUserCheckable:
+            super().keyPressEvent(event)
+            return
+        ticked = item.checkState(column) == Qt.CheckState.Checked
+        item.setCheckState(column, Qt.CheckState.Unchecked if ticked else Qt.CheckState.Checked)
+
     def _ticked(self, column: int) -> list[Manifest]:
         return [manifest for manifest, item in self._rows if item.checkState(column) == Qt.CheckState.Checked]
 
@@ -99,6 +123,8 @@ class DatasetPicker(QTreeWidget):
 
 
 def _transcripts(manifest: Manifest) -> str:
+    if manifest.problem:
+        return "broken"
     if manifest.is_transcribed:
         return "yes"
     return f"{manifest.transcribed:,}" if manifest.transcribed else "no"

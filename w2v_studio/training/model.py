@@ -265,7 +265,7 @@ class TrainingModel(QObject):
         self.bundles_folder.mkdir(parents=True, exist_ok=True)
         log = run.folder / EXPORT_LOG
         log.unlink(missing_ok=True)
-        command = [*self.programs.export, str(run.folder), "--out", str(bundle), "--name", run.label]
+        command = [*self.programs.export, str(run.folder), "--out", str(bundle), "--name", run.label, "--force"]
         try:
             child = processes.launch(command, log, self.programs.working_folder)
         except OSError as error:
@@ -306,7 +306,7 @@ class TrainingModel(QObject):
             self.runs = runs
             self.runs_changed.emit(runs)
         self._export_what_finished(runs)
-        if self._followed is not None and all(run.folder != self._followed for run in runs):
+        if self._followed is not None and not self._followed.is_dir():
             self._followed = detail = None
         elif (detail.summary.folder if detail else None) != self._followed:
             self.refresh()  # another run was chosen meanwhile
@@ -333,7 +333,8 @@ class TrainingModel(QObject):
                 if export.use:
                     self.bundle_ready.emit(str(export.bundle))
             else:
-                self.problem_found.emit(f"The export failed: {_last_line(folder / EXPORT_LOG)}")
+                why = _last_line(folder / EXPORT_LOG).removeprefix("w2v-export: ")
+                self.problem_found.emit(f"The export failed: {why}")
             self.exports_changed.emit()
 
     def _find_manifests(self) -> list[Manifest]:

@@ -147,7 +147,7 @@ class NewRunForm(QWidget):
         for words, device in DEVICES:
             self.device_picker.addItem(words, device)
         self.device_picker.currentIndexChanged.connect(self._check)
-        self.dataset_picker = DatasetPicker()
+        self.dataset_picker = DatasetPicker(self._theme)
         self.dataset_picker.choice_changed.connect(self._check)
         self.add_folder_button = Button(self._theme, "Add folder…", "folder")
         self.add_folder_button.setObjectName("add_folder_button")
@@ -216,8 +216,10 @@ class NewRunForm(QWidget):
         data.body.addWidget(self._chosen)
         upper = QHBoxLayout()
         upper.setSpacing(12)
-        upper.addWidget(what, 4)
-        upper.addWidget(data, 6)
+        what.setFixedWidth(340)
+        data.setMinimumHeight(420)
+        upper.addWidget(what)
+        upper.addWidget(data, 1)
 
         command_head = QHBoxLayout()
         command_head.addWidget(styled_label("The same as a command", "label"))
@@ -340,6 +342,8 @@ def _spin(name: str, words: str, most: int, suffix: str = "") -> QSpinBox:
     spin.setObjectName(name)
     spin.setAccessibleName(words)
     spin.setGroupSeparatorShown(True)
+    spin.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+    spin.setMinimumHeight(36)
     return spin
 
 

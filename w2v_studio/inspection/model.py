@@ -165,6 +165,11 @@ class InspectionModel(QObject):
 
     # Sound
 
+    @property
+    def is_playing(self) -> bool:
+        """Whether something sounds or is about to."""
+        return self._player.is_playing
+
     def play_occurrences(self) -> None:
         """Hear the selected code's places one after the other, 160 ms or more of each."""
         if self.page is not None:
@@ -184,6 +189,7 @@ class InspectionModel(QObject):
         program = program_of(self.clip.waveform, ranges)
         if not program.pieces:
             return
+        self._clock.stop()  # what played before must not end this one
         order = self._player.next_order()
         self._sound.start(lambda: self._play(program, order))
         self.playing_changed.emit(True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from engine.masking import Mask
@@ -48,7 +48,7 @@ class Timeline(QWidget):
         self.spectrogram = HeatmapPlot(
             self.axis, theme, "Spectrogram", colours="accent", row_labels=[(64, "2 kHz"), (128, "4"), (192, "6")]
         )
-        self.mask = SpanLane(self.axis, theme, "Mask")
+        self.mask_lane = SpanLane(self.axis, theme, "Mask")
         self.codes = CodeLane(self.axis, theme)
         self.letters = HeatmapPlot(self.axis, theme, "Letters", colours="accent")
         self.words = SpanLane(self.axis, theme, "Words", "accent")
@@ -56,7 +56,7 @@ class Timeline(QWidget):
         self.plots: tuple[TimePlot, ...] = (
             self.waveform,
             self.spectrogram,
-            self.mask,
+            self.mask_lane,
             self.codes,
             self.letters,
             self.words,
@@ -80,6 +80,7 @@ class Timeline(QWidget):
         for name, plot in zip(names, self.plots, strict=True):
             plot.setObjectName(f"inspect_{name}")
             plot.installEventFilter(self)
+            plot.set_still(plot is not self.ruler)
             plot.clicked.connect(self.pin)
             column.addWidget(plot, stretch.get(name, 0))
         self.letters.setMinimumHeight(240)
@@ -131,7 +132,7 @@ class Timeline(QWidget):
     def show_mask(self, mask: Mask | None) -> None:
         """Masked frames (frames,) of the page, as a lane and over the waveform."""
         start_s = self._page.start_s if self._page is not None else 0.0
-        self.mask.set_spans([] if mask is None else spans_of_mask(mask, STRIDE_S, start_s))
+        self.mask_lane.set_spans([] if mask is None else spans_of_mask(mask, STRIDE_S, start_s))
         runs = [] if mask is None else mask_spans(mask)
         self.overlay.masked = [(start_s + first * STRIDE_S, start_s + last * STRIDE_S) for first, last in runs]
         self.overlay.update()
@@ -257,7 +258,7 @@ class Timeline(QWidget):
             self._selecting_from = None
         return True
 
-    def resizeEvent(self, event: object) -> None:
+    def resizeEvent(self, _event: QResizeEvent) -> None:
         """The overlay covers everything."""
         self.overlay.setGeometry(self.rect())
 
@@ -294,13 +295,13 @@ class _Overlay(QWidget):
             painter.drawLine(QPointF(x, whole.top()), QPointF(x, whole.bottom()))
         painter.end()
 
-    def _bands(self, painter: QPainter, spans: Sequence[Times], rect: QRectF, colour: object) -> None:
+    def _bands(self, painter: QPainter, spans: Sequence[Times], rect: QRectF, colour: QColor) -> None:
         plot, axis = self._timeline.waveform, self._timeline.axis
         for start_s, end_s in spans:
             if end_s >= axis.start_s and start_s <= axis.end_s:
                 left = plot.x_of(start_s)
                 width = max(plot.x_of(end_s) - left, 1.0)
-                painter.fillRect(QRectF(left, rect.top(), width, rect.height()), colour)  # type: ignore[call-overload]
+                painter.fillRect(QRectF(left, rect.top(), width, rect.height()), colour)
 
     def _dim_outside(self, painter: QPainter, rect: QRectF) -> None:
         """Other pages are there to be seen, not analysed."""

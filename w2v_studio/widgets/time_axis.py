@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QWheelEvent
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from w2v_studio.theme import Theme
@@ -101,12 +101,28 @@ class TimePlot(QWidget):
         self._navigable = True
         self._pressed_at: QPointF | None = None
         self._dragged = False
+        self._is_still = False
+        self._picture: QPixmap | None = None
         self.setMouseTracking(True)
         self.setAccessibleName(name)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         axis.range_changed.connect(self.update)
-        axis.cursor_changed.connect(self.update)
+        axis.cursor_changed.connect(self._repaint)
         theme.changed.connect(self.update)
+
+    def set_still(self, is_still: bool) -> None:
+        """Keep the content as a picture, so that a moving cursor costs little; for content that seldom changes."""
+        self._is_still = is_still
+        self.update()
+
+    def update(self, *_: object) -> None:
+        """Paint the content anew."""
+        self._picture = None
+        super().update()
+
+    def _repaint(self) -> None:
+        """Paint the cursor anew; the content is as it was."""
+        super().update()
 
     def set_navigable(self, navigable: bool) -> None:
         """Whether the mouse may zoom and pan; off in a view that scrolls by itself."""
@@ -148,13 +164,30 @@ class TimePlot(QWidget):
         rect = self.content_rect()
         painter.save()
         painter.setClipRect(rect)
-        self.paint_content(painter, rect)
+        if self._is_still:
+            painter.drawPixmap(0, 0, self._content_picture(rect))
+        else:
+            self.paint_content(painter, rect)
         if self.axis.cursor_s is not None:
             x = round(self.x_of(self.axis.cursor_s)) + 0.5
             painter.setPen(QPen(self.theme.colour("text", 0.75), 1))
             painter.drawLine(QPointF(x, rect.top()), QPointF(x, rect.bottom()))
         painter.restore()
         painter.end()
+
+    def _content_picture(self, rect: QRectF) -> QPixmap:
+        """The content, painted once for each zoom, size and theme."""
+        if self._picture is None:
+            ratio = self.devicePixelRatioF()
+            self._picture = QPixmap(self.size() * ratio)
+            self._picture.setDevicePixelRatio(ratio)
+            self._picture.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(self._picture)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setClipRect(rect)
+            self.paint_content(painter, rect)
+            painter.end()
+        return self._picture
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Repaint at the new size."""
@@ -229,7 +262,12 @@ class TimeRuler(TimePlot):
             painter.setPen(self.theme.colour("border"))
             painter.drawLine(QPointF(x, 0), QPointF(x, 4))
             painter.setPen(self.theme.colour("text_muted"))
-            painter.drawText(QRectF(x - 30, 4, 60, 15), Qt.AlignmentFlag.AlignCenter, clock(time_s, step_s))
+            place = QRectF(x - 30, 4, 60, 15)
+            align = Qt.AlignmentFlag.AlignHCenter
+            if place.left() < rect.left() <= x:  # the clip would cut it
+                place.moveLeft(rect.left())
+                align = Qt.AlignmentFlag.AlignLeft
+            painter.drawText(place, align | Qt.AlignmentFlag.AlignVCenter, clock(time_s, step_s))
             tick += 1
 
 

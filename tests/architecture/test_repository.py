@@ -27,7 +27,9 @@ def tracked_texts() -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    ("what", "pattern"), [("a path of one machine", MACHINE_PATHS), ("a package registry", REGISTRY_HOSTS)]
+    ("what", "pattern"),
+    [("a path of one machine", MACHINE_PATHS), ("a package registry", REGISTRY_HOSTS)],
+    ids=["path", "registry"],
 )
 def test_tracked_files_name_no(what, pattern):
     named = []

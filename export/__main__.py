@@ -15,9 +15,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Turn a fine-tuned checkpoint into a bundle, the folder that w2v studio opens. The ONNX graphs are "
         "compared with PyTorch first; a bundle that differs by more than 1e-4 is not written.",
     )
-    parser.add_argument(
-        "source", type=Path, metavar="CHECKPOINT_OR_RUN", help="a .pt file, or a run: its best or newest"
-    )
+    parser.add_argument("source", type=Path, metavar="CHECKPOINT_OR_RUN", help="a .pt file or a run's folder")
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to write")
     parser.add_argument("--name", default="", help="name shown to people (default: the folder's name)")
     parser.add_argument("--weights", choices=("fp32", "fp16"), default="fp32", help="fp16 halves the files")

@@ -35,19 +35,14 @@ class ChannelsLastBlock(nn.Module):
         self.bias = block.conv.bias
         self.norm = block.layer_norm
 
-    def rows_in(self, rows: int) -> int:
-        """Least inputs that give `rows` outputs."""
-        return (rows - 1) * self.stride + self.kernel
-
-    def forward(self, x: Tensor, rows: int) -> Tensor:
-        """(B, rows_in(rows), C_in) to (B, rows, C_out)."""
-        batch, whole = x.shape[0], self.kernel // self.stride
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, C_in) to (B, T', C_out); T must be kernel + (T' - 1) * stride: nothing may be left over."""
+        rows, whole = (x.shape[1] - self.kernel) // self.stride + 1, self.kernel // self.stride
         views = []
-        for place in range(whole):
-            start = place * self.stride
+        for start in range(0, whole * self.stride, self.stride):
             block = x if self.kernel == self.stride else x[:, start : start + rows * self.stride]
-            views.append(block.reshape(batch, rows, self.stride * self.channels))
-        views += [x[:, tap :: self.stride][:, :rows] for tap in range(whole * self.stride, self.kernel)]
+            views.append(block.reshape(x.shape[0], rows, self.stride * self.channels))
+        views += [x[:, tap :: self.stride] for tap in range(whole * self.stride, self.kernel)]
         if self.channels == 1:
             views = [torch.cat(views, dim=-1)]
         y = views[0] @ self.weights[0]
@@ -59,26 +54,13 @@ class ChannelsLastBlock(nn.Module):
 
 
 class ChannelsLastEncoder(nn.Module):
-    """The stack; gives what `FeatureEncoder` gives. Not for group norm, which goes over time."""
+    """The stack; gives what `FeatureEncoder` gives for whole frames. Not for group norm, which goes over time."""
 
     def __init__(self, encoder: FeatureEncoder) -> None:
         super().__init__()
-        blocks = [ChannelsLastBlock(cast(ConvBlock, block)) for block in encoder.conv_layers]
-        self.blocks = nn.ModuleList(blocks)
-        self.stride, self.field = 1, 1
-        for block in blocks:
-            self.field += (block.kernel - 1) * self.stride
-            self.stride *= block.stride
+        self.blocks = nn.Sequential(*(ChannelsLastBlock(cast(ConvBlock, block)) for block in encoder.conv_layers))
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """(B, samples) to (B, frames, C)."""
-        frames = (waveform.shape[1] - self.field) // self.stride + 1
-        blocks = [cast(ChannelsLastBlock, block) for block in self.blocks]
-        rows = [frames]
-        for block in reversed(blocks[1:]):
-            rows.insert(0, block.rows_in(rows[0]))
-        # Samples beyond the last whole frame go first, so that no layer has a remainder to cut off.
-        x = waveform[:, : (frames - 1) * self.stride + self.field, None]
-        for block, count in zip(blocks, rows, strict=True):
-            x = block(x, count)
-        return x
+        """(B, samples) to (B, frames, C); samples must be the receptive field and whole strides."""
+        features: Tensor = self.blocks(waveform[..., None])
+        return features

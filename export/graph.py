@@ -22,6 +22,7 @@ from typing import Any, cast
 import onnx
 import torch
 from torch import Tensor, nn
+from torch.export import Dim
 
 from engine.model.ctc import CtcModel
 from export.channels_last import ChannelsLastEncoder
@@ -69,6 +70,11 @@ class FeaturesGraph(nn.Module):
         self.code_norm = model.quantizer_norm
         self.code_projection = model.quantizer.weight_proj
         self.groups, self.entries = model.quantizer.groups, model.quantizer.entries
+
+    @property
+    def whole_frames(self) -> bool:
+        """Whether the waveform may hold no samples beyond its last frame."""
+        return isinstance(self.encoder, ChannelsLastEncoder)
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, N) to latents (B, T, C), code_ids (B, T, G), code_probs (B, T, G, V)."""
@@ -124,26 +130,29 @@ def trace(model: CtcModel, metadata: Mapping[str, str]) -> tuple[onnx.ModelProto
     time_mask = torch.zeros(2, frames, dtype=torch.bool)
     time_mask[:, 10:20] = True
     lengths = torch.tensor([frames, frames - 7])
-    features = _trace(FeaturesGraph(model), (waveform,), FEATURES, metadata)
-    return features, _trace(ContextGraph(model), (latents, time_mask, lengths), CONTEXT, metadata)
+    batch, length = Dim("batch"), Dim("frames", min=1)
+    features = FeaturesGraph(model)
+    overlap = config.receptive_field_samples - config.stride_samples
+    waveform_length = config.stride_samples * length + overlap if features.whole_frames else Dim("samples")
+    features_proto = _trace(features, (waveform,), ({0: batch, 1: waveform_length},), FEATURES)
+    if features.whole_frames:
+        _cut_to_whole_frames(features_proto, config.receptive_field_samples, config.stride_samples)
+    rows = {0: batch, 1: length}
+    context_proto = _trace(ContextGraph(model), (latents, time_mask, lengths), (rows, rows, {0: batch}), CONTEXT)
+    return _finish(features_proto, FEATURES, metadata), _finish(context_proto, CONTEXT, metadata)
 
 
-def _trace(
-    module: nn.Module, example: tuple[Tensor, ...], form: GraphForm, metadata: Mapping[str, str]
-) -> onnx.ModelProto:
+def _trace(module: nn.Module, example: tuple[Tensor, ...], free: tuple[Any, ...], form: GraphForm) -> onnx.ModelProto:
     size = sum(weight.numel() * 4 for weight in module.parameters())
     if size > LARGEST_BYTES:
         raise ExportError(f"a graph of {size / 1e9:.1f} GB does not fit in one ONNX file (2 GB): use a smaller model")
-    names = sorted({name for axes in form.inputs.values() for name in axes.values()})
-    free = {name: torch.export.Dim(name) for name in names}
-    shapes = tuple({axis: free[name] for axis, name in axes.items()} for axes in form.inputs.values())
     try:
         with _quiet():
             program = torch.onnx.export(
                 module.eval(),
                 example,
                 dynamo=True,
-                dynamic_shapes=shapes,
+                dynamic_shapes=free,
                 input_names=list(form.inputs),
                 output_names=list(form.outputs),
                 opset_version=OPSET,
@@ -157,14 +166,41 @@ def _trace(
         ) from error
     if program is None:
         raise ExportError("torch gave no ONNX program: use the torch version of this project")
-    return _finish(program.model_proto, form, metadata)
+    proto: onnx.ModelProto = program.model_proto
+    return proto
+
+
+def _cut_to_whole_frames(proto: onnx.ModelProto, field: int, stride: int) -> None:
+    """Let the waveform have any length: samples beyond its last whole frame are cut off first.
+
+    In ONNX and not in the module, where torch would have to reason about every length's remainder.
+    """
+    for node in proto.graph.node:
+        for place, name in enumerate(node.input):
+            if name == "waveform":
+                node.input[place] = "whole_frames"
+    numbers = {"cut.field": field, "cut.stride": stride, "cut.from": 0, "cut.axis": 1}
+    for name, number in numbers.items():
+        proto.graph.initializer.append(onnx.helper.make_tensor(name, onnx.TensorProto.INT64, [1], [number]))
+    steps = [
+        onnx.helper.make_node("Shape", ["waveform"], ["cut.samples"], start=1, end=2),
+        onnx.helper.make_node("Sub", ["cut.samples", "cut.field"], ["cut.beyond"]),
+        onnx.helper.make_node("Div", ["cut.beyond", "cut.stride"], ["cut.strides"]),
+        onnx.helper.make_node("Mul", ["cut.strides", "cut.stride"], ["cut.length"]),
+        onnx.helper.make_node("Add", ["cut.length", "cut.field"], ["cut.to"]),
+        onnx.helper.make_node("Slice", ["waveform", "cut.from", "cut.to", "cut.axis"], ["whole_frames"]),
+    ]
+    nodes = list(proto.graph.node)
+    del proto.graph.node[:]
+    proto.graph.node.extend(steps + nodes)
 
 
 def _finish(proto: onnx.ModelProto, form: GraphForm, metadata: Mapping[str, str]) -> onnx.ModelProto:
-    """Name the outputs' axes, leave out the exporter's notes (source paths among them), add ours."""
-    for output in proto.graph.output:
-        for axis, name in form.outputs[output.name].items():
-            output.type.tensor_type.shape.dim[axis].dim_param = name
+    """Name the free axes, leave out the exporter's notes (source paths among them), add ours."""
+    free = form.inputs | form.outputs
+    for value in (*proto.graph.input, *proto.graph.output):
+        for axis, name in free[value.name].items():
+            value.type.tensor_type.shape.dim[axis].dim_param = name
     _forget_origin(proto.graph)
     for function in proto.functions:
         _forget_origin(function)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -30,7 +31,7 @@ LENGTHS = (400, 719, 720, 16000, 16001, 47999, 80000)
 
 BATCHES = (1, 3)
 
-Arrays = dict[str, NDArray[np.generic]]
+Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,12 @@ def cases(model: CtcModel, lengths: tuple[int, ...] = LENGTHS, batches: tuple[in
             seconds = np.arange(samples) / 16000
             tones = np.sin(2 * np.pi * rng.uniform(80, 2000, (rows, 1)) * seconds)
             waveform = tones * np.sin(2 * np.pi * 3 * seconds) + 0.3 * rng.standard_normal((rows, samples))
-            waveform = (waveform * np.geomspace(0.3, 0.01, rows)[:, None]).astype(np.float32)
+            levels = np.geomspace(0.3, 0.01, rows)[:, None]
             frame_lengths = np.maximum(1, np.linspace(frames, frames // 3, rows).astype(np.int64))
             mask = np.zeros((rows, frames), dtype=np.bool_)
             drawn = draw_time_mask(frame_lengths, 0.65, 10, rng, min_spans=1)
             mask[:, : drawn.shape[1]] = drawn
-            yield Case(waveform, frame_lengths, mask)
+            yield Case((waveform * levels).astype(np.float32), frame_lengths, mask)
 
 
 def run_torch(model: CtcModel, case: Case) -> Arrays:

@@ -26,15 +26,14 @@ def read_audio(path: str | Path) -> NDArray[np.float32]:
         if path.stat().st_size == 0:
             raise AudioFileError(f"{path} is empty (0 bytes); record or copy it again")
         with soundfile.SoundFile(path) as file:
-            waveform = _read_all(file)
+            waveform = _read_all(file, path)
     except FileNotFoundError as error:
         raise AudioFileError(f"there is no file {path}; check the name and the folder") from error
     except PermissionError as error:
         raise AudioFileError(f"{path} may not be read; change its permissions or copy it") from error
     except (soundfile.LibsndfileError, OSError) as error:
-        reason = getattr(error, "error_string", None) or str(error)
         raise AudioFileError(
-            f"{path} cannot be read as audio ({reason.rstrip('.')}); convert it to WAV, FLAC, Ogg or MP3"
+            f"{path} cannot be read as audio ({_reason(error)}); convert it to WAV, FLAC, Ogg or MP3"
         ) from error
     if len(waveform) == 0:
         raise AudioFileError(f"{path} holds no audio (0 samples); record or copy it again")
@@ -43,14 +42,28 @@ def read_audio(path: str | Path) -> NDArray[np.float32]:
     return waveform
 
 
-def _read_all(file: soundfile.SoundFile) -> NDArray[np.float32]:
+def _read_all(file: soundfile.SoundFile, path: Path) -> NDArray[np.float32]:
     """Block by block, so that an hour in stereo at 48 kHz never lies in memory as such."""
     resampler = StreamResampler(file.samplerate, SAMPLE_RATE)
     pieces = []
+    frames = 0
     while True:
-        block = file.read(READ_FRAMES, dtype="float32", always_2d=True)
+        try:
+            block = file.read(READ_FRAMES, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise AudioFileError(
+                f"{path} breaks off after {frames / file.samplerate:.1f} s ({_reason(error)}); "
+                f"it is cut or damaged: copy or record it again"
+            ) from error
         if len(block) == 0:
             break
+        frames += len(block)
         pieces.append(resampler.feed(block.mean(axis=1, dtype=np.float32)))
     pieces.append(resampler.flush())
     return np.concatenate(pieces)
+
+
+def _reason(error: Exception) -> str:
+    """libsndfile's own words."""
+    text: str = getattr(error, "error_string", None) or str(error)
+    return text.removeprefix("Error : ").rstrip(".")

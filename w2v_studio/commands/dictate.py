@@ -59,8 +59,8 @@ def dictate(options: argparse.Namespace, recognizer: Recognizer) -> int:
             # Also when the microphone fails: what was said until then is not lost.
             writer.write(live.flush())
             if capture.overruns:
-                print(f"w2v-studio: sound was lost {capture.overruns} times, as this machine is too slow",
-                      file=sys.stderr)  # fmt: skip
+                lost = f"w2v-studio: sound was lost {capture.overruns} times, as this machine is too slow"
+                print(lost, file=sys.stderr)
     return 0
 
 

@@ -1,0 +1,61 @@
+"""From sound to words on the screen: the real window under Xvfb, a virtual microphone, the bundled model."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.text.error_rate import word_error_rate
+from tests.desktop.screen import ROOT, opened_window
+from tests.virtual_microphone import virtual_microphone
+from w2v_studio.bundles import installed_bundles
+
+pytestmark = [
+    pytest.mark.desktop,
+    pytest.mark.skipif(sys.platform != "linux", reason="Xvfb and PulseAudio are for Linux"),
+]
+MOST_ERRORS = 0.34
+
+
+def transcribed(path: Path) -> str:
+    """What the terminal command makes of the whole file."""
+    done = subprocess.run(
+        [sys.executable, "-m", "w2v_studio", "transcribe", str(path), "--format", "json", "--provider", "cpu"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return str(json.loads(done.stdout)["text"])
+
+
+@pytest.mark.parametrize("rate_hz", [48000, 44100])
+def test_spoken_words_appear_in_the_window(tmp_path, say_digits, window_environment, rate_hz):
+    if not installed_bundles():
+        pytest.skip("there is no model in resources/models to dictate with")
+    speech = say_digits(rate_hz)
+    with (
+        virtual_microphone(tmp_path / "sound", rate_hz) as microphone,
+        opened_window(tmp_path, window_environment(microphone.environment)) as window,
+    ):
+        window.wait_until("a model is loaded", lambda: window.is_enabled("record_button"), 30)
+        window.click("record_button")
+        window.wait_until("it listens", lambda: window.ask("recording"), 20)
+        microphone.play(speech.path)
+        partial_seen = window.text("transcript")
+        window.click("record_button")
+        window.wait_until("the last words are final", lambda: window.ask("idle"), 30)
+        said = window.text("transcript")
+        loaded = set(window.ask("modules"))
+        window.ask("grab", path=str(tmp_path / "dictated.png"))
+    assert partial_seen.strip(), "nothing was written while the speech went on"
+    assert "torch" not in loaded
+    words = said.upper().split()
+    assert word_error_rate([speech.words], [words]) <= MOST_ERRORS, said
+    # Live and from the file, the same model hears nearly the same.
+    whole = transcribed(speech.path).upper().split()
+    assert word_error_rate([whole], [words]) <= MOST_ERRORS, (said, whole)

@@ -15,8 +15,9 @@ from w2v_studio.training.tick_delegate import TickDelegate
 
 COLUMNS = ("Data set", "Train", "Evaluate", "Clips", "Length", "Text")
 NAME, TRAIN, EVALUATE, CLIPS, LENGTH, TRANSCRIPTS = range(6)
-WIDTHS_PX = {TRAIN: 58, EVALUATE: 78, CLIPS: 58, LENGTH: 78, TRANSCRIPTS: 62}
+WIDTHS_PX = {TRAIN: 52, EVALUATE: 74, CLIPS: 54, LENGTH: 74, TRANSCRIPTS: 50}
 ROW_HEIGHT_PX = 30
+RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 class DatasetPicker(QTreeWidget):
@@ -32,6 +33,7 @@ class DatasetPicker(QTreeWidget):
         self.setHeaderLabels(COLUMNS)
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         header = self.header()
         header.setStretchLastSection(False)
@@ -43,6 +45,8 @@ class DatasetPicker(QTreeWidget):
             self.setItemDelegateForColumn(column, TickDelegate(theme, self))
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        for column in (CLIPS, LENGTH, TRANSCRIPTS):
+            self.headerItem().setTextAlignment(column, RIGHT)
         self._rows: list[tuple[Manifest, QTreeWidgetItem]] = []
         self._needs_transcripts = False
         self.itemChanged.connect(self._tell_change)
@@ -64,8 +68,8 @@ class DatasetPicker(QTreeWidget):
             item.setText(LENGTH, manifest.duration_text)
             item.setText(TRANSCRIPTS, _transcripts(manifest))
             item.setToolTip(TRANSCRIPTS, f"{manifest.transcribed:,} of {manifest.clips:,} clips have a transcript")
-            for column in (CLIPS, LENGTH):
-                item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            for column in (CLIPS, LENGTH, TRANSCRIPTS):
+                item.setTextAlignment(column, RIGHT)
         self.blockSignals(False)
         self.choose(train, evaluation)
 

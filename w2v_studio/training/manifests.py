@@ -44,7 +44,7 @@ def read_manifest(path: Path) -> Manifest | None:
     seconds = 0.0
     speakers = set()
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             if not set(MANIFEST_COLUMNS) <= set(rows.fieldnames or ()):
                 return None

@@ -236,10 +236,11 @@ class TrainingModel(QObject):
     # Bundles
 
     def bundle_of(self, run: RunSummary) -> Path | None:
-        """The bundle exported from the run's newest checkpoint; None where there is none or an older one."""
+        """The bundle exported from the run's best checkpoint; None where there is none or an older one."""
         card = self.bundles_folder / run.folder.name / bundles.CARD_FILE
+        source = run.best or run.checkpoint
         try:
-            fresh = run.checkpoint is None or card.stat().st_mtime >= run.checkpoint.stat().st_mtime
+            fresh = source is None or card.stat().st_mtime >= source.stat().st_mtime
         except OSError:
             return None
         return card.parent if fresh else None

@@ -85,7 +85,7 @@ class NewRunForm(QWidget):
         self.start_picker.clear()
         self.start_picker.addItem("Random weights", None)
         for run in runs:
-            if run.task == "pretrain" and run.checkpoint is not None:
+            if run.checkpoint is not None and (run.task == "pretrain" or self.task == "finetune"):
                 self.start_picker.addItem(f"{run.label}, step {run.checkpoint_step:,}", run.folder)
         if isinstance(wanted, Path) and self.start_picker.findData(wanted) < 0:
             self.start_picker.addItem(wanted.name, wanted)
@@ -216,7 +216,7 @@ class NewRunForm(QWidget):
         data.body.addWidget(self._chosen)
         upper = QHBoxLayout()
         upper.setSpacing(12)
-        what.setFixedWidth(340)
+        what.setFixedWidth(316)
         data.setMinimumHeight(420)
         upper.addWidget(what)
         upper.addWidget(data, 1)

@@ -47,6 +47,7 @@ class RunPage(QWidget):
         self.chip = QLabel()
         self.chip.setObjectName("run_state")
         self._facts = styled_label("", "caption")
+        self._facts.setWordWrap(True)
         self._progress = QProgressBar(maximum=PROGRESS_STEPS)
         self._progress.setTextVisible(False)
         self._where = styled_label("", "label")
@@ -107,6 +108,7 @@ class RunPage(QWidget):
     ) -> Button:
         button = Button(self._theme, text, icon_name, kind, self)
         button.setObjectName(name)
+        button.setVisible(text == "More")  # the others come with a run that they suit
         if slot is not None:
             button.clicked.connect(slot)
         return button

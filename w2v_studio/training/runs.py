@@ -42,7 +42,10 @@ class RunState(enum.Enum):
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run at one moment, as a list shows it. `progress` is 0 to 1; `created` seconds since 1970."""
+    """A run at one moment, as a list shows it. `progress` is 0 to 1; `created` seconds since 1970.
+
+    `checkpoint` is the newest, to resume from; `best` the best by evaluation, which an export takes.
+    """
 
     folder: Path
     label: str
@@ -59,6 +62,7 @@ class RunSummary:
     process: ProcessIdentity | None = None
     checkpoint: Path | None = None
     checkpoint_step: int = 0
+    best: Path | None = None
 
     @property
     def can_resume(self) -> bool:
@@ -91,6 +95,7 @@ class _Progress:
     ended: events.Finished | events.Failed | None = None
     step: int = 0
     checkpoint: events.CheckpointSaved | None = None
+    best: events.CheckpointSaved | None = None
     warnings: list[str] = field(default_factory=list)
 
 
@@ -137,6 +142,7 @@ class RunRecord:
             process=process if alive else None,
             checkpoint=self.folder / told.checkpoint.path if told.checkpoint else None,
             checkpoint_step=told.checkpoint.step if told.checkpoint else 0,
+            best=self.folder / told.best.path if told.best else None,
         )
         return self._refreshed
 
@@ -172,7 +178,10 @@ class RunRecord:
                 for name in EVALUATION_CURVES:
                     self._curves[f"valid_{name}"].append(event.step, getattr(event, name))
             case events.CheckpointSaved():
-                told.checkpoint = event
+                if event.best:
+                    told.best = event
+                if not event.best or told.checkpoint is None:
+                    told.checkpoint = event
             case events.Warned():
                 told.warnings = [*told.warnings, event.message][-MANY_WARNINGS:]
             case events.Finished() | events.Failed():

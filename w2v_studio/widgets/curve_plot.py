@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
@@ -25,7 +25,6 @@ class CurvePlot(QWidget):
         self._theme, self._x_label = theme, x_label
         self._curves: dict[str, tuple[Any, int, bool]] = {}
         self._points: dict[str, tuple[Any, Any]] = {}
-        self._readout = styled_label("", "caption")
         self._legend = QHBoxLayout()
         self._legend.setSpacing(12)
         self._legend_labels: dict[str, QLabel] = {}
@@ -37,6 +36,11 @@ class CurvePlot(QWidget):
         self._plot.getPlotItem().setDownsampling(auto=True, mode="peak")
         self._plot.getPlotItem().setClipToView(True)
         self._plot.setFrameShape(self._plot.Shape.NoFrame)
+        # laid over the plot, so that values under the mouse move nothing
+        self._readout = styled_label("", "caption", self._plot)
+        self._readout.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self._readout.setMargin(6)
+        self._readout.hide()
         self._cursor = pyqtgraph.InfiniteLine(angle=90, movable=False)
         self._cursor.setVisible(False)
         self._plot.addItem(self._cursor, ignoreBounds=True)
@@ -47,7 +51,6 @@ class CurvePlot(QWidget):
         head.addWidget(styled_label(title, "label"))
         head.addLayout(self._legend)
         head.addStretch(1)
-        head.addWidget(self._readout)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -84,12 +87,17 @@ class CurvePlot(QWidget):
         self._curves.clear()
         self._points.clear()
         self._legend_labels.clear()
-        self._readout.setText("")
+        self._show_readout("", 0.0)
         self.show_all()
 
     def show_all(self) -> None:
         """Zoom to the data, and follow it as it grows."""
         self._plot.enableAutoRange()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """The values go with the mouse."""
+        self._show_readout("", 0.0)
+        super().leaveEvent(event)
 
     def _dress(self) -> None:
         self._plot.setBackground(self._theme.colour("surface"))
@@ -102,6 +110,8 @@ class CurvePlot(QWidget):
             axis.setStyle(tickLength=-4)
         self._plot.showGrid(x=False, y=True, alpha=0.12)
         self._cursor.setPen(pyqtgraph.mkPen(muted))
+        ground = self._theme.colour("raised").name()
+        self._readout.setStyleSheet(f"background: {ground}; border-radius: 6px;")
         for name, (curve, place, dashed) in self._curves.items():
             colour = self._theme.series(place)
             pen: QPen = pyqtgraph.mkPen(colour, width=2)
@@ -115,8 +125,7 @@ class CurvePlot(QWidget):
 
     def _follow_mouse(self, place: Any) -> None:
         if not self._plot.sceneBoundingRect().contains(place) or not self._points:
-            self._cursor.setVisible(False)
-            self._readout.setText("")
+            self._show_readout("", 0.0)
             return
         x = self._plot.getPlotItem().vb.mapSceneToView(place).x()
         parts, nearest_x = [], None
@@ -127,8 +136,17 @@ class CurvePlot(QWidget):
                 parts.append(f"{name} {ys[nearest]:.4g}")
         if nearest_x is not None:
             self._cursor.setPos(nearest_x)
-            self._cursor.setVisible(True)
-            self._readout.setText(f"{self._x_label} {nearest_x:,.0f}   " + "   ".join(parts))
+            self._show_readout("\n".join([f"{self._x_label} {nearest_x:,.0f}", *parts]), place.x())
+
+    def _show_readout(self, text: str, mouse_x: float) -> None:
+        """Values beside the mouse, on the side where there is room; nothing where `text` is empty."""
+        self._cursor.setVisible(bool(text))
+        self._readout.setVisible(bool(text))
+        self._readout.setText(text)
+        self._readout.adjustSize()
+        width = self._readout.width()
+        left = mouse_x - width - 12 if mouse_x > self._plot.width() / 2 else mouse_x + 12
+        self._readout.move(round(min(max(left, 0.0), max(0, self._plot.width() - width))), 8)
 
     def _show_all_on_double_click(self, event: Any) -> None:
         if event.double():

@@ -56,3 +56,42 @@ def test_no_module_of_the_app_loads_torch(tmp_path):
 def test_the_contract_loads_no_torch(module, tmp_path):
     (loaded,) = loaded_after(f"import {module}\nreport()", tmp_path)
     assert not loaded & {*NEVER, *LATE, "PySide6"}
+
+
+OPEN_WINDOW = """
+from PySide6.QtCore import QEvent, QObject
+from PySide6.QtWidgets import QApplication
+from w2v_studio import studio as parts
+
+application = QApplication([])
+studio = parts.Studio()
+
+class FirstPaint(QObject):
+    def eventFilter(self, watched, event):
+        if event.type() == QEvent.Type.Paint:
+            studio.window.removeEventFilter(self)
+            report()
+        return False
+
+def finish(*_):
+    for screen in (parts.TRAIN, parts.INSPECT, parts.DICTATE):
+        studio.window.show_screen(screen)
+        application.processEvents()
+    report()
+    studio.window.close()
+
+watcher = FirstPaint()
+studio.window.installEventFilter(watcher)
+studio.dictation.recognizer_ready.connect(finish)
+studio.dictation.recognizer_failed.connect(finish)
+studio.window.show()
+application.exec()
+studio.close()
+"""
+
+
+def test_the_window_paints_before_slow_libraries_load_and_never_needs_torch(tmp_path):
+    first_paint, all_screens = loaded_after(OPEN_WINDOW, tmp_path)
+    assert "PySide6" in first_paint
+    assert not first_paint & {*LATE, *NEVER}
+    assert not all_screens & set(NEVER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,6 +68,8 @@ class DictationModel(QObject):
     bundles_changed = Signal()
     load_measured = Signal(float, float)
     history_changed = Signal()
+    recording_finished = Signal(str)
+    """The path of a complete recording, or of the sample that was played."""
 
     _list_devices = Signal(bool)
     _load = Signal(str, str)
@@ -74,12 +77,12 @@ class DictationModel(QObject):
     _stop = Signal()
     _begin = Signal()
 
-    def __init__(self, settings: Settings, store: DictationStore | None = None, parent: QObject | None = None) -> None:
-        """`store` None opens the one in the data folder; where that fails, dictation works but is not kept."""
+    def __init__(self, settings: Settings, home: Path | None = None, parent: QObject | None = None) -> None:
+        """`home` is the data folder. Where its database cannot be opened, dictation works but is not kept."""
         super().__init__(parent)
         self._settings = settings
         self.store_problem = ""
-        self._store = store if store is not None else self._open_store()
+        self._store = self._open_store(home)
         self.scope = Scope()
         self._queue = SampleQueue()
         self._state = "idle"
@@ -136,10 +139,8 @@ class DictationModel(QObject):
         found = installed_bundles()
         chosen = self._settings.get(BUNDLE)
         if chosen and all(bundle.folder != Path(chosen) for bundle in found):
-            try:
+            with contextlib.suppress(BundleError):  # the attempt to load it says why
                 found.append(open_bundle(Path(chosen)))
-            except BundleError:
-                pass  # said by the attempt to load it
         return found
 
     def broken_bundles(self) -> list[str]:
@@ -299,9 +300,9 @@ class DictationModel(QObject):
         QTimer.singleShot(STOP_WAIT_MS, loop.quit)
         loop.exec()
 
-    def _open_store(self) -> DictationStore | None:
+    def _open_store(self, home: Path | None) -> DictationStore | None:
         try:
-            return DictationStore()
+            return DictationStore(home)
         except StoreError as error:
             self.store_problem = str(error)
             return None
@@ -383,6 +384,8 @@ class DictationModel(QObject):
                 self._last_audio = None
             self.history_changed.emit()
         self._set_state("idle")
+        if self._last_audio is not None:
+            self.recording_finished.emit(str(self._last_audio))
         wanted, self._wanted_bundle = self._wanted_bundle, None
         if wanted is not None and not self._closed:
             self._load_bundle(wanted)

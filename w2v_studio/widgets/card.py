@@ -83,6 +83,7 @@ class Notice(QFrame):
     def say(self, sentence: str, kind: str = "warning", action: str = "") -> None:
         """Show a sentence; `kind` is info, warning or error; `action` names the button. An empty sentence hides it."""
         self._kind = kind
+        sentence = as_sentence(sentence)
         self._label.setText(sentence)
         self._label.setAccessibleName(sentence)
         self._button.setText(action)
@@ -110,3 +111,11 @@ class Notice(QFrame):
         painter.drawRoundedRect(self.rect(), 10, 10)
         painter.end()
         super().paintEvent(event)
+
+
+def as_sentence(text: str) -> str:
+    """An error's text, which begins small and ends bare, as a sentence."""
+    text = text.strip()
+    if not text:
+        return ""
+    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")

@@ -159,6 +159,7 @@ class DataConfig:
     train: tuple[str, ...] = setting((), "manifest files (TSV: path, duration_s, speaker, transcript)")
     valid: tuple[str, ...] = setting((), "manifests for evaluation; none goes without")
     weights: tuple[float, ...] = setting((), "how often each train manifest is passed over per epoch; none: once")
+    root: str | None = setting(None, "folder that the paths in manifests are relative to; none: the manifest's own")
     exclude: str | None = setting(None, "regular expression; matching paths are left out of train")
     min_s: float = setting(0.3, "shortest clip used, seconds")
     max_s: float = setting(25.0, "longest clip used in fine-tuning, seconds; longer ones are left out")

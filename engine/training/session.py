@@ -1,0 +1,268 @@
+"""From a config to a trainer: model, data, optimizer; new, from other weights, or resumed where a run stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.config import ConfigError, RunConfig, to_mapping, with_settings
+from engine.data.audio import AudioCache
+from engine.data.batches import Collator, FinetuningCollator, PretrainingCollator
+from engine.data.examples import EVALUATION, PLAN, Example, generator, plan_batches, plan_examples
+from engine.data.manifest import DataError
+from engine.data.read_ahead import BatchStream, Position
+from engine.data.selection import Selection, select_clips
+from engine.events import PROTOCOL_VERSION, Evaluation, Failed, Finished, Started, Warned
+from engine.model.ctc import CtcModel
+from engine.model.pretraining import PretrainingModel
+from engine.text.vocabulary import Vocabulary, VocabularyError
+from engine.training.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    build_pretraining_model,
+    ctc_from_pretraining,
+    find_checkpoint,
+    load_checkpoint,
+    load_weights,
+)
+from engine.training.device import choose_device, choose_precision, device_name, set_threads
+from engine.training.loop import Progress, Trainer, TrainingError
+from engine.training.objectives import Finetuning, Objective, Pretraining
+from engine.training.optimizer import build_optimizer
+from engine.training.run_folder import RunFolder
+from engine.training.stopping import StopSignals
+
+EVALUATION_EPOCH = 0
+
+
+@dataclass
+class Learner:
+    """A model with its objective on its device; `codebook_trained` tells whether its codes mean anything."""
+
+    run: RunConfig
+    objective: Objective
+    device: torch.device
+    precision: str
+    codebook_trained: bool
+
+
+def choose_vocabulary(run: RunConfig, start: Checkpoint | None) -> Vocabulary:
+    """The config's, or that of the fine-tuned checkpoint it starts from, or the English one."""
+    if run.ctc.vocabulary is not None:
+        return Vocabulary.load(Path(run.ctc.vocabulary))
+    if start is not None and start.vocabulary is not None:
+        return start.vocabulary
+    return Vocabulary.english()
+
+
+def build_learner(run: RunConfig, resumed: Checkpoint | None = None) -> Learner:
+    """The model of `run`: a resumed checkpoint's, or from `ctc.checkpoint`, or from random weights."""
+    set_threads(run.loop)
+    device = choose_device(run.loop.device)
+    precision = choose_precision(run.loop.precision, device)
+    torch.manual_seed(run.loop.seed)
+    start = None
+    if resumed is None and run.ctc.checkpoint:
+        start = load_checkpoint(find_checkpoint(Path(run.ctc.checkpoint)))
+        # The sizes are those of the weights, whatever the preset says.
+        run = dataclasses.replace(run, model=start.config.model)
+    objective: Objective
+    if run.task == "pretrain":
+        model = PretrainingModel(run)
+        origin = resumed or start
+        if origin is not None:
+            build_pretraining_model(origin)  # refuses a checkpoint of the other task
+            load_weights(model, origin.model, origin.run)
+        objective = Pretraining(run, model.to(device), device, precision)
+        return Learner(run, objective, device, precision, codebook_trained=True)
+    if resumed is not None:
+        if resumed.vocabulary is None:
+            raise CheckpointError(f"{resumed.run}: the checkpoint of a fine-tuning holds no vocabulary")
+        vocabulary, ctc = resumed.vocabulary, CtcModel(run, len(resumed.vocabulary))
+        load_weights(ctc, resumed.model, resumed.run)
+    else:
+        vocabulary = choose_vocabulary(run, start)
+        ctc = CtcModel(run, len(vocabulary)) if start is None else ctc_from_pretraining(run, start, vocabulary)
+    known = resumed or start
+    objective = Finetuning(run, ctc.to(device), device, precision, vocabulary)
+    return Learner(run, objective, device, precision, codebook_trained=known is not None and known.codebook_trained)
+
+
+def _collator(run: RunConfig, cache: AudioCache, training: bool, vocabulary: Vocabulary | None) -> Any:
+    if vocabulary is None:
+        return PretrainingCollator(run, cache, training)
+    return FinetuningCollator(run, cache, training, vocabulary)
+
+
+def _crop_s(run: RunConfig) -> float:
+    return run.data.crop_s if run.task == "pretrain" else float("inf")
+
+
+def training_stream(
+    run: RunConfig, selection: Selection, cache: AudioCache, vocabulary: Vocabulary | None, start: Position
+) -> BatchStream[Any]:
+    """Endless training batches from `start` on."""
+
+    def plan(epoch: int) -> list[list[Example]]:
+        examples = plan_examples(selection.groups, run.data, run.loop.seed, epoch, run.data.weights)
+        if not examples:
+            raise ConfigError(f"data.weights={list(run.data.weights)} leaves no clip in epoch {epoch}: raise them")
+        rng = generator(run.loop.seed, PLAN, epoch, 1)
+        return plan_batches(examples, run.loop.batch_s, rng, _crop_s(run))
+
+    return BatchStream(plan, _collator(run, cache, True, vocabulary), run.data.workers, start)
+
+
+def evaluation_batches(
+    run: RunConfig, selection: Selection, cache: AudioCache, vocabulary: Vocabulary | None
+) -> Callable[[], Iterator[Any]]:
+    """A function that gives the same batches at every call: same crops, masks and distractors.
+
+    Group-norm models see one clip at a time in fine-tuning, as padding changes what they hear (section 7).
+    """
+    plain = dataclasses.replace(run.data, join=0.0, speed=0.0)
+    collate: Collator = _collator(run, cache, False, vocabulary)
+    examples = plan_examples(selection.groups, plain, run.loop.seed, EVALUATION_EPOCH)
+    if run.task == "finetune" and run.model.feature_norm == "group":
+        batches = [[example] for example in examples]
+    else:
+        rng = generator(run.loop.seed, EVALUATION)
+        batches = plan_batches(examples, run.loop.batch_s, rng, _crop_s(run))
+
+    def give() -> Iterator[Any]:
+        for index, batch in enumerate(batches):
+            yield collate(batch, EVALUATION_EPOCH, index)  # type: ignore[operator]
+
+    return give
+
+
+def _restore(checkpoint: Checkpoint, optimizer: torch.optim.Optimizer) -> tuple[Progress, Position]:
+    """Put optimizer and generators back to where the checkpoint was taken."""
+    kept = checkpoint.training
+    if kept is None:
+        raise CheckpointError(f"{checkpoint.run}: this checkpoint holds weights only and cannot be resumed")
+    optimizer.load_state_dict(kept["optimizer"])
+    torch.set_rng_state(kept["torch_rng"])
+    if torch.cuda.is_available() and len(kept["cuda_rng"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(kept["cuda_rng"])
+    progress = Progress(checkpoint.step, kept["elapsed_s"], kept["audio_s"], kept["best"])
+    return progress, Position(kept["epoch"], kept["batch"])
+
+
+def run_training(
+    run: RunConfig,
+    folder: RunFolder,
+    *,
+    resume: bool = False,
+    signals: StopSignals | None = None,
+    on_update: Callable[[int], None] = lambda _step: None,
+) -> Finished | Failed:
+    """Train `run` in `folder`, to the end. Errors become a `failed` event, with the details in log.txt."""
+    stream: list[BatchStream[Any]] = []
+    step = 0
+    try:
+        resumed, warnings = folder.newest() if resume else (None, [])
+        learner = build_learner(run, resumed)
+        run = learner.run
+        folder.save_config(run)
+        objective, cache = learner.objective, AudioCache()
+        selection = select_clips(run.data.train, run, objective.vocabulary)
+        warnings.append(selection.warning)
+        valid = None
+        if run.data.valid:
+            kept = select_clips(run.data.valid, run, objective.vocabulary, training=False)
+            warnings.append(f"valid: {kept.warning}" if kept.warning else "")
+            valid = evaluation_batches(run, kept, cache, objective.vocabulary)
+        optimizer = build_optimizer(objective.model, run.optimizer, learner.device)
+        progress, position = _restore(resumed, optimizer) if resumed is not None else (Progress(), Position())
+        step = progress.step
+        stream.append(training_stream(run, selection, cache, objective.vocabulary, position))
+        _announce(folder, learner, selection, step, warnings)
+        trainer = Trainer(
+            run=run,
+            folder=folder,
+            objective=objective,
+            optimizer=optimizer,
+            stream=stream[0],
+            valid=valid,
+            progress=progress,
+            stop_signalled=lambda: signals is not None and signals.wanted,
+            on_update=on_update,
+            codebook_trained=learner.codebook_trained,
+        )
+        try:
+            return trainer.train()
+        finally:
+            step = trainer.progress.step
+    except (Exception, KeyboardInterrupt) as error:
+        return _fail(folder, error, step)
+    finally:
+        for opened in stream:
+            opened.close()
+
+
+def evaluate_checkpoint(
+    place: Path, manifests: Sequence[str], root: Path | None = None, settings: Sequence[str] = ()
+) -> tuple[Evaluation, str]:
+    """Measure a checkpoint (or a run's best) on manifests; with the sentence about clips left out.
+
+    Raises CheckpointError, ConfigError, DataError.
+    """
+    checkpoint = load_checkpoint(find_checkpoint(place))
+    run = with_settings(checkpoint.config, settings)
+    data = dataclasses.replace(run.data, valid=tuple(manifests), root=str(root.absolute()) if root else None)
+    run = dataclasses.replace(run, data=data)
+    learner = build_learner(run, checkpoint)
+    selection = select_clips(manifests, run, learner.objective.vocabulary, training=False)
+    batches = evaluation_batches(run, selection, AudioCache(), learner.objective.vocabulary)
+    return learner.objective.evaluate(batches(), checkpoint.step), selection.warning
+
+
+def _announce(folder: RunFolder, learner: Learner, selection: Selection, step: int, warnings: Sequence[str]) -> None:
+    run = learner.run
+    folder.emit(
+        Started(
+            protocol=PROTOCOL_VERSION,
+            task=run.task,
+            config=to_mapping(run),
+            step=step,
+            updates=run.loop.updates,
+            device=device_name(learner.device),
+            precision=learner.precision,
+            parameters=sum(parameter.numel() for parameter in learner.objective.model.parameters()),
+            train_clips=selection.clips,
+            train_s=selection.seconds,
+        )
+    )
+    folder.log(f"{run.task} from update {step}, {selection.clips} clips, {selection.seconds / 3600:.2f} h")
+    for warning in filter(None, warnings):
+        folder.emit(Warned(message=warning, step=step))
+
+
+def explain(error: BaseException) -> str:
+    """One sentence for people."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted before it could save; its last checkpoint is untouched, resume from that"
+    if isinstance(error, torch.OutOfMemoryError):
+        return "the GPU has too little memory for this batch: lower loop.batch_s and raise loop.accumulate"
+    if isinstance(error, ConfigError | DataError | CheckpointError | VocabularyError | TrainingError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"cannot read or write a file ({error}): free some space or correct the path, then resume"
+    return f"unexpected {type(error).__name__}: {error} (log.txt in the run's folder has the details)"
+
+
+def _fail(folder: RunFolder, error: BaseException, step: int) -> Failed:
+    failed = Failed(message=explain(error), step=step)
+    try:
+        folder.log("".join(traceback.format_exception(error)))
+        folder.emit(failed)
+    except OSError:
+        pass  # the disk is full: standard error still gets the sentence
+    return failed

@@ -77,10 +77,15 @@ class Fingers(QObject):
         QTest.keyClick(widget, Qt.Key.Key_Tab)
 
     def do_text(self, name: str) -> str:
-        widget = self.widget(name)
+        """What the widget shows; nothing where it is not visible."""
+        try:
+            widget = self.widget(name)
+        except LookupError:
+            return ""
         for reader in ("toPlainText", "currentText", "text"):
             if hasattr(widget, reader):
-                return str(getattr(widget, reader)())
+                text = getattr(widget, reader)
+                return str(text() if callable(text) else text)
         raise TypeError(f"{name}, a {type(widget).__name__}, has no text")
 
     def do_is_enabled(self, name: str) -> bool:

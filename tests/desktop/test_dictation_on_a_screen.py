@@ -42,7 +42,7 @@ def test_spoken_words_appear_in_the_window(tmp_path, say_digits, window_environm
         virtual_microphone(tmp_path / "sound", rate_hz) as microphone,
         opened_window(tmp_path, window_environment(microphone.environment)) as window,
     ):
-        window.wait_until("a model is loaded", lambda: window.is_enabled("record_button"), 30)
+        window.wait_until("a model is loaded", lambda: window.text("status_provider"), 30)
         window.click("record_button")
         window.wait_until("it listens", lambda: window.text("dictation_state") == "Listening", 20)
         microphone.play(speech.path)

@@ -106,7 +106,7 @@ def _open_sessions(bundle: Bundle, provider: ProviderChoice, threads: int | None
         sessions = [_session(bundle, path, True, 2) for path in (bundle.features_path, bundle.context_path)]
         if all(session.get_providers()[0] == "CUDAExecutionProvider" for session in sessions):
             return sessions[0], sessions[1], ""
-        obstacle = "ONNX Runtime could not load its CUDA libraries (it needs CUDA 13 and cuDNN 9)"
+        obstacle = "ONNX Runtime could not start CUDA (it needs CUDA 13, cuDNN 9 and a driver for them)"
     if provider == "cuda":
         raise ProviderError(f"CUDA cannot be used: {obstacle}; choose provider auto or cpu")
     count = worker_threads() if threads is None else threads

@@ -121,8 +121,11 @@ def _windows(
     prepared = recognizer.normalized(waveform)
     if recognizer.caches_features:
         prepared = grid.pad_tail(prepared)
-    for (first, last), (start, stop) in window_spans(grid.count(len(prepared))):
-        seen = prepared[grid.stride * first : grid.stride * first + grid.samples(last - first)]
+    frames = grid.count(len(prepared))
+    for (first, last), (start, stop) in window_spans(frames):
+        end = grid.stride * first + grid.samples(last - first)
+        # The last window keeps samples beyond its last frame, as a group norm takes them into account.
+        seen = prepared[grid.stride * first : end if stop < frames else None]
         features = recognizer.features(seen, is_normalized=True)
         mask = None if time_mask is None else time_mask[first:last]
         logits = recognizer.context(features.latents, mask).logits

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import soundfile
+
 from w2v_studio.audio.files import AudioFileError, read_audio
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from w2v_studio.audio.capture import STALL_S, MicrophoneCapture
 from w2v_studio.audio.devices import AudioUnavailable, InputDevice
 
@@ -89,7 +90,7 @@ def test_an_unplugged_device_is_told_after_its_last_sound():
     stream.deliver([[0.1]])
     stream.active = False
     assert len(capture.read()) == 1
-    with pytest.raises(AudioUnavailable, match="'Desk' stopped.*plug it in again"):
+    with pytest.raises(AudioUnavailable, match=r"'Desk' stopped.*plug it in again"):
         capture.read()
 
 

@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+
 from w2v_studio.audio import devices
 from w2v_studio.audio.devices import AudioUnavailable, InputDevice, find_input_device
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from w2v_studio.audio.level import FLOOR_DB, measure_level
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from w2v_studio.audio.resample import StreamResampler
 
 

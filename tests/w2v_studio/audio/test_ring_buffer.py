@@ -2,6 +2,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from w2v_studio.audio.ring_buffer import RingBuffer
 
 

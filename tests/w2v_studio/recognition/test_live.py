@@ -1,0 +1,238 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from engine.masking import LiveSpanMask
+from w2v_studio.recognition.live import (
+    FinalUpdate,
+    FramesUpdate,
+    LiveRecognizer,
+    LiveSettings,
+    PartialUpdate,
+    SpeechUpdate,
+)
+from w2v_studio.recognition.transcribe import transcribe
+from w2v_studio.recognition.voice_activity import VoiceActivity
+
+STEADY = LiveSettings(adaptive_hop=False)
+
+
+@pytest.fixture(scope="module")
+def voice_activity():
+    return VoiceActivity()
+
+
+def run(live, waveform, chunk=1600):
+    """All updates of a stream fed in chunks."""
+    updates = []
+    for start in range(0, len(waveform), chunk):
+        updates += live.feed(waveform[start : start + chunk])
+    return updates + live.flush()
+
+
+def of_kind(updates, kind):
+    return [update for update in updates if isinstance(update, kind)]
+
+
+def comparable(updates):
+    """Updates as values that == compares; arrays as lists."""
+    return [
+        (update.first_frame, update.code_ids.tolist(), update.time_mask.tolist())
+        if isinstance(update, FramesUpdate)
+        else update
+        for update in updates
+    ]
+
+
+@pytest.mark.parametrize("kind", ["recognizer", "group_norm_recognizer"])
+@pytest.mark.parametrize("chunk", [1, 319, 320, 321, 512, 16_000, 1_000_000])
+def test_chunks_of_any_size_give_the_same_updates(kind, chunk, request, voice_activity, digits_waveform):
+    waveform = digits_waveform[: 16_000 * 3 + 123]
+    live = LiveRecognizer(request.getfixturevalue(kind), voice_activity, STEADY)
+    expected = run(live, waveform, chunk=1000)
+    assert of_kind(expected, FinalUpdate)
+    assert comparable(run(live, waveform, chunk)) == comparable(expected)
+
+
+@pytest.mark.parametrize("kind", ["recognizer", "group_norm_recognizer"])
+def test_the_final_text_is_the_offline_text_of_the_segment(kind, request, voice_activity, digits_waveform):
+    recognizer = request.getfixturevalue(kind)
+    finals = of_kind(run(LiveRecognizer(recognizer, voice_activity, STEADY), digits_waveform), FinalUpdate)
+    assert len(finals) >= 3
+    assert any(final.text for final in finals)
+    for final in finals:
+        piece = digits_waveform[round(final.start_s * 16000) : round(final.end_s * 16000)]
+        offline = transcribe(recognizer, piece)
+        assert final.text == offline.text
+        assert [word.start_s for word in final.words] == pytest.approx(
+            [word.start_s + final.start_s for word in offline.words], abs=1e-3
+        )
+        assert all(final.start_s <= word.start_s <= word.end_s <= final.end_s for word in final.words)
+
+
+def test_codes_and_mask_run_on_without_gap_through_speech_and_silence(recognizer, voice_activity, digits_waveform):
+    waveform = np.concatenate([np.zeros(20_000, np.float32), digits_waveform, np.zeros(20_123, np.float32)])
+    live = LiveRecognizer(recognizer, voice_activity, STEADY, mask_seed=3)
+    frames = of_kind(run(live, waveform), FramesUpdate)
+    codes = np.concatenate([update.code_ids for update in frames])
+    whole = recognizer.features(recognizer.grid.pad_tail(waveform)).code_ids
+    assert codes.shape == whole.shape
+    assert (codes != whole).mean() < 1e-3  # but for ties
+    assert [update.first_frame for update in frames] == [
+        0,
+        *itertools.accumulate(len(update.code_ids) for update in frames[:-1]),
+    ]
+    assert max(len(update.code_ids) for update in frames) <= 10  # about every 160 ms
+    card = recognizer.bundle.card
+    mask = np.concatenate([update.time_mask for update in frames])
+    assert np.array_equal(mask, LiveSpanMask(card.mask_prob, card.mask_length, card.mask_min_spans, 3).take(len(codes)))
+    assert 0.3 < mask.mean() < 0.65
+
+
+def test_speech_is_reported_where_it_is_and_every_segment_has_one_final(recognizer, voice_activity, digits_waveform):
+    updates = run(LiveRecognizer(recognizer, voice_activity, STEADY), digits_waveform)
+    turns = of_kind(updates, SpeechUpdate)
+    assert [turn.is_speech for turn in turns] == [True, False] * (len(turns) // 2)
+    assert [turn.time_s for turn in turns] == sorted(turn.time_s for turn in turns)
+    finals = of_kind(updates, FinalUpdate)
+    assert [final.segment for final in finals] == list(range(len(finals)))
+    for before, after in itertools.pairwise(finals):
+        assert before.end_s <= after.start_s + 80 / 16000  # frames overlap by 80 samples, words by nothing
+    for start, end, final in zip(turns[::2], turns[1::2], finals, strict=True):
+        assert final.start_s <= start.time_s < end.time_s <= final.end_s
+        assert start.time_s - final.start_s <= 0.32
+
+
+def test_committed_text_only_grows(recognizer, voice_activity, digits_waveform):
+    # A short window and distance, so that gibberish is committed and the window slides.
+    settings = LiveSettings(adaptive_hop=False, window_s=2.5, commit_distance_ms=160, min_silence_ms=2000)
+    updates = run(LiveRecognizer(recognizer, voice_activity, settings), digits_waveform)
+    partials = of_kind(updates, PartialUpdate)
+    assert any(partial.committed for partial in partials)
+    for before, after in itertools.pairwise(partials):
+        if before.segment == after.segment:
+            assert after.committed.startswith(before.committed)
+            assert before != after  # nothing is sent twice
+
+
+def test_silence_gives_frames_only(recognizer, voice_activity):
+    updates = run(LiveRecognizer(recognizer, voice_activity, STEADY), np.zeros(64_000, np.float32))
+    assert {type(update) for update in updates} == {FramesUpdate}
+
+
+@pytest.mark.parametrize("samples", [0, 1, 399, 400, 511, 512, 513, 719, 1000])
+def test_streams_too_short_for_anything(recognizer, voice_activity, samples):
+    updates = run(LiveRecognizer(recognizer, voice_activity, STEADY), np.zeros(samples, np.float32))
+    frames = sum(len(update.code_ids) for update in of_kind(updates, FramesUpdate))
+    assert frames == recognizer.grid.count(len(recognizer.grid.pad_tail(np.zeros(samples, np.float32))))
+
+
+def test_flush_ends_running_speech_and_the_next_feed_starts_a_new_stream(recognizer, voice_activity, digits_waveform):
+    live = LiveRecognizer(recognizer, voice_activity, STEADY)
+    cut = digits_waveform[: round(0.85 * 16000)]  # in the middle of the first word
+    first = run(live, cut)
+    assert of_kind(first, FinalUpdate)[0].end_s == pytest.approx(0.85)
+    assert isinstance(first[-1], FinalUpdate)
+    assert live.flush() == []
+    assert comparable(run(live, cut)) == comparable(first)
+
+
+def test_reset_forgets_everything(recognizer, voice_activity, digits_waveform):
+    live = LiveRecognizer(recognizer, voice_activity, STEADY)
+    expected = comparable(run(live, digits_waveform))
+    live.feed(digits_waveform[:17_777])
+    live.reset()
+    assert comparable(run(live, digits_waveform)) == expected
+
+
+class CountingRecognizer:
+    """Passes everything on to a recognizer and notes how many frames each decode saw."""
+
+    def __init__(self, recognizer):
+        self._recognizer = recognizer
+        self.decoded = []
+
+    def __getattr__(self, name):
+        return getattr(self._recognizer, name)
+
+    def context(self, latents, time_mask=None):
+        self.decoded.append(len(latents))
+        return self._recognizer.context(latents, time_mask)
+
+
+def test_the_final_decode_is_made_in_the_pause_and_used(recognizer, voice_activity, digits_waveform):
+    counting = CountingRecognizer(recognizer)
+    live = LiveRecognizer(counting, voice_activity, STEADY)
+    decodes_at_end = []
+    for start in range(0, len(digits_waveform), 512):
+        before = len(counting.decoded)
+        updates = live.feed(digits_waveform[start : start + 512])
+        if of_kind(updates, FinalUpdate):
+            decodes_at_end.append(len(counting.decoded) - before)
+    assert len(decodes_at_end) >= 3
+    assert set(decodes_at_end) == {0}  # the text was ready when the segment ended
+
+
+def test_resumed_speech_drops_the_prepared_text(recognizer, voice_activity, digits_waveform):
+    patient = LiveSettings(adaptive_hop=False, min_silence_ms=800)
+    finals = of_kind(run(LiveRecognizer(recognizer, voice_activity, patient), digits_waveform), FinalUpdate)
+    usual = of_kind(run(LiveRecognizer(recognizer, voice_activity, STEADY), digits_waveform), FinalUpdate)
+    assert len(finals) < len(usual)
+    longest = max(finals, key=lambda final: final.end_s - final.start_s)
+    piece = digits_waveform[round(longest.start_s * 16000) : round(longest.end_s * 16000)]
+    assert longest.text == transcribe(recognizer, piece).text
+
+
+def test_long_speech_is_cut_into_adjoining_segments(recognizer, voice_activity, digits_waveform):
+    settings = LiveSettings(
+        adaptive_hop=False, min_silence_ms=5000, max_segment_s=3.0, window_s=2.5, commit_distance_ms=160
+    )
+    waveform = np.concatenate([digits_waveform] * 3)
+    updates = run(LiveRecognizer(recognizer, voice_activity, settings), waveform)
+    finals = of_kind(updates, FinalUpdate)
+    assert len(finals) >= 5
+    for before, after in itertools.pairwise(finals):
+        assert after.start_s == pytest.approx(before.end_s - 80 / 16000)
+        assert before.end_s - before.start_s <= 3.4
+    for final in finals:
+        piece = waveform[round(final.start_s * 16000) : round(final.end_s * 16000)]
+        assert final.text == transcribe(recognizer, piece).text
+    # What a segment shows at first is what the one before had shown past the cut: no word in both.
+    for final in finals[:-1]:
+        place = updates.index(final)
+        earlier = [update for update in updates[:place] if isinstance(update, PartialUpdate)][-1]
+        carried = updates[place + 1]
+        if isinstance(carried, PartialUpdate) and carried.segment == final.segment + 1:
+            words = f"{earlier.committed} {earlier.unstable}".split()
+            later = f"{carried.committed} {carried.unstable}".split()
+            assert words[len(words) - len(later) :] == later
+
+
+class SteppingClock:
+    """Every decode seems to take `decode_s`."""
+
+    def __init__(self, decode_s):
+        self.decode_s, self.now = decode_s, 0.0
+
+    def __call__(self):
+        self.now += self.decode_s
+        return self.now
+
+
+@pytest.mark.parametrize(("decode_s", "hop_s"), [(0.01, 0.32), (0.4, 0.6), (5.0, 0.96)])
+def test_a_slow_machine_decodes_less_often(recognizer, voice_activity, digits_waveform, decode_s, hop_s):
+    live = LiveRecognizer(recognizer, voice_activity, LiveSettings(), clock=SteppingClock(decode_s))
+    live.feed(digits_waveform[:16_000])
+    assert live.hop_s == pytest.approx(hop_s)
+
+
+def test_the_machine_s_speed_never_changes_final_texts(recognizer, voice_activity, digits_waveform):
+    slow = LiveRecognizer(recognizer, voice_activity, LiveSettings(), clock=SteppingClock(5.0))
+    steady = LiveRecognizer(recognizer, voice_activity, STEADY)
+    assert of_kind(run(slow, digits_waveform), FinalUpdate) == of_kind(run(steady, digits_waveform), FinalUpdate)
+
+
+def test_a_gpu_decodes_more_often():
+    assert LiveSettings.for_provider("CUDA").hop_ms == 160
+    assert LiveSettings.for_provider("CPU") == LiveSettings()

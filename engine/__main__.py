@@ -140,8 +140,9 @@ def _train(arguments: argparse.Namespace, began: float) -> int:
         except OSError as error:
             raise UsageError(f"cannot write into {folder}: {error.strerror or error}") from error
         with record:
-            listeners = [TensorBoardFiles(folder)] if arguments.events else [display, TensorBoardFiles(folder)]
-            record.listeners.extend(listeners)
+            record.listeners.append(TensorBoardFiles(folder))
+            if not arguments.events:
+                record.listeners.append(display)
             try:
                 ended = run_training(run, record, resume=resume, signals=signals, on_update=display.advanced)
             finally:

@@ -98,12 +98,20 @@ class Trainer:
         return self._elapsed_before + time.monotonic() - self._began
 
     def _learning_rate(self) -> float:
-        """By updates, or by the clock where it runs ahead of them and the time is limited."""
+        """By updates; where the time is limited and runs ahead of them, by the clock, but for the warm-up.
+
+        A warm-up of a few slow updates would be none: AdamW needs updates, not seconds, to know its averages.
+        """
         loop = self.run.loop
         done = float(max(self.progress.step, 1))
-        if loop.time_limit_s > 0:
-            done = max(done, loop.updates * self._elapsed_s() / loop.time_limit_s)
-        return learning_rate(done, loop.updates, self.run.optimizer)
+        rate = learning_rate(done, loop.updates, self.run.optimizer)
+        if loop.time_limit_s <= 0:
+            return rate
+        by_clock = loop.updates * self._elapsed_s() / loop.time_limit_s
+        if by_clock <= done:
+            return rate
+        by_clock_rate = learning_rate(by_clock, loop.updates, self.run.optimizer)
+        return min(rate, by_clock_rate) if done < loop.updates * self.run.optimizer.warmup else by_clock_rate
 
     def _update(self, rate: float) -> Tensor:
         """One optimizer update; returns the norm of its gradient before clipping."""

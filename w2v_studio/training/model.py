@@ -30,6 +30,8 @@ from w2v_studio.training.trash import Trash
 POLL_MS = 500
 STOP_GRACE_S = 30.0
 EXPORT_LOG = "export-log.txt"
+REFUSED = 2
+"""The engine's exit status for an order that it cannot carry out."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,9 @@ class TrainingModel(QObject):
     # Life
 
     def open(self) -> None:
-        """Begin to watch the runs; those of an earlier session are found again."""
+        """Begin to watch the runs; those of an earlier session are found again. A second call changes nothing."""
+        if self._timer.isActive():
+            return
         self._background.run(self._trash.empty, lambda _: None)
         self._timer.start()
         self.refresh()
@@ -127,6 +131,7 @@ class TrainingModel(QObject):
         for folder, child in list(self._children.items()):
             if child.poll() is not None:  # also reaps it
                 del self._children[folder]
+                self._tell_refusal(folder, child.returncode)
         self._look_at_exports()
         if not self._scanning:
             self._scanning = True
@@ -221,8 +226,8 @@ class TrainingModel(QObject):
     # Data sets and presets
 
     def presets(self) -> list[Preset]:
-        """The presets that ship, and those in `home`/presets."""
-        return [*read_presets(self.presets_folder), *read_presets(self.home / "presets")]
+        """The presets that ship, and those in `home`/presets, the smallest first."""
+        return sorted((*read_presets(self.presets_folder), *read_presets(self.home / "presets")), key=_size)
 
     def read_manifests(self) -> None:
         """Look for data sets; `manifests_changed` tells them."""
@@ -296,6 +301,12 @@ class TrainingModel(QObject):
         self.refresh()
         return True
 
+    def _tell_refusal(self, folder: Path, status: int) -> None:
+        """A run that cannot go on says so in its log only: its events end with the earlier stop."""
+        if status == REFUSED and (folder / events.EVENTS_FILE).is_file():
+            why = _last_line(folder / events.LOG_FILE).removeprefix("w2v-engine: ")
+            self.problem_found.emit(f"“{run_notes.read_notes(folder).label or folder.name}”: {why}")
+
     def _scan(self, followed: Path | None) -> tuple[list[RunSummary], RunDetail | None]:
         runs = self._shelf.scan()
         return runs, self._shelf.detail(followed) if followed else None
@@ -343,6 +354,12 @@ class TrainingModel(QObject):
         found = find_manifests(self.data_folders.all())
         own = corrections.path if corrections else None
         return [*([corrections] if corrections else []), *(item for item in found if item.path != own)]
+
+
+def _size(preset: Preset) -> tuple[int, bool, float]:
+    """What a preset asks of the machine: first the network, then the length of the run."""
+    model, loop = preset.config.model, preset.config.loop
+    return model.embed_dim * model.layers, loop.time_limit_s == 0, loop.updates * loop.batch_s
 
 
 def _last_line(path: Path) -> str:

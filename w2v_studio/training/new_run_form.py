@@ -39,6 +39,12 @@ TASKS: tuple[tuple[Task, str, str], ...] = (
     ("finetune", "Fine-tune", "Learn to write from speech with transcripts"),
 )
 
+SPIN_STYLE = """
+QSpinBox::up-button, QSpinBox::down-button { width: 0; border: none; }
+QSpinBox QLineEdit { border: none; padding: 0; background: transparent; }
+"""
+"""Arrows are of no use where numbers run into the thousands; the frame is the spin box's, not its field's."""
+
 
 class NewRunForm(QWidget):
     """Puts a RunPlan together and starts it; `run_started` tells the new run's folder."""
@@ -163,7 +169,7 @@ class NewRunForm(QWidget):
         self.command_field = QPlainTextEdit(readOnly=True)
         self.command_field.setObjectName("command_line")
         self.command_field.setAccessibleName("The same as a command")
-        self.command_field.setFixedHeight(92)
+        self.command_field.setFixedHeight(76)
         font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
         font.setPixelSize(12)
         self.command_field.document().setDefaultFont(font)
@@ -187,7 +193,7 @@ class NewRunForm(QWidget):
         tasks.addStretch()
         form = QFormLayout()
         form.setHorizontalSpacing(16)
-        form.setVerticalSpacing(10)
+        form.setVerticalSpacing(8)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for words, field in (
             ("Preset", self.preset_picker),
@@ -217,7 +223,7 @@ class NewRunForm(QWidget):
         upper = QHBoxLayout()
         upper.setSpacing(12)
         what.setFixedWidth(316)
-        data.setMinimumHeight(420)
+        data.setMinimumHeight(400)
         upper.addWidget(what)
         upper.addWidget(data, 1)
 
@@ -246,6 +252,7 @@ class NewRunForm(QWidget):
         scroll.setWidget(content)
         foot = QHBoxLayout()
         foot.setContentsMargins(24, 8, 24, 16)
+        foot.setSpacing(8)
         remarks = QVBoxLayout()
         remarks.addWidget(self.problem)
         remarks.addWidget(self._busy)
@@ -274,7 +281,7 @@ class NewRunForm(QWidget):
             return
         if isinstance(preset, Preset):
             loop = preset.config.loop
-            self._expects.setText(preset.config.expects)
+            self._expects.setText(" ".join(preset.config.expects.split()))
             self.settings_table.set_preset(preset.config)
             self.updates_field.setSpecialValueText(f"as the preset: {loop.updates:,}")
             limit = f"{wording.duration(loop.time_limit_s)}" if loop.time_limit_s else "none"
@@ -342,8 +349,9 @@ def _spin(name: str, words: str, most: int, suffix: str = "") -> QSpinBox:
     spin.setObjectName(name)
     spin.setAccessibleName(words)
     spin.setGroupSeparatorShown(True)
-    spin.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
     spin.setMinimumHeight(36)
+    spin.setStyleSheet(SPIN_STYLE)
+    spin.lineEdit().setTextMargins(10, 0, 0, 0)
     return spin
 
 

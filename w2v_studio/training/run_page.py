@@ -30,6 +30,7 @@ from w2v_studio.widgets.buttons import Button
 from w2v_studio.widgets.card import Card, Notice, styled_label
 
 PROGRESS_STEPS = 1000
+WARNINGS_SHOWN = 3
 
 
 class RunPage(QWidget):
@@ -89,7 +90,7 @@ class RunPage(QWidget):
         self.stop_button = self._button("Stop and save", "train_stop_button", self._stop, "stop")
         self.stop_button.setToolTip("Finish the current step, save, and end. It can go on later.")
         self.kill_button = self._button("End now", "train_kill_button", self._kill, "alert", "danger")
-        self.resume_button = self._button("Resume", "train_resume_button", self._resume, "play", "primary")
+        self.resume_button = self._button("Resume", "train_resume_button", self._resume, "play")
         self.finetune_button = self._button("Fine-tune this", "finetune_button", self._finetune, "train", "primary")
         self.use_model_button = self._button(
             "Use in Dictate", "use_model_button", self._use_model, "dictate", "primary"
@@ -186,12 +187,11 @@ class RunPage(QWidget):
             words.append("Stopping after the current step, then saving.")
             if self._model.may_kill(run):
                 words.append(f"It does not answer. “End now” loses what it learned after step {run.checkpoint_step}.")
-        if detail.warnings:
-            words.append(detail.warnings[-1])
+        words += detail.warnings[-WARNINGS_SHOWN:]
         if detail.broken_lines:
             words.append(f"{detail.broken_lines} unreadable lines in events.jsonl were skipped.")
         serious = run.state in (RunState.FAILED, RunState.CRASHED)
-        self._notice.say(" ".join(words), "error" if serious else "warning")
+        self._notice.say("\n".join(words), "error" if serious else "warning")
 
     def _show_actions(self) -> None:
         run = self._run

@@ -29,7 +29,6 @@ class TrainingView(QWidget):
     def __init__(self, model: TrainingModel, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._model, self._theme = model, theme
-        self._opened = False
         self._offers_undo = False
         self.run_list = RunList(theme)
         self.new_run_button = Button(theme, "New run", "plus", "primary")
@@ -48,9 +47,7 @@ class TrainingView(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Begin to watch when first seen: a person who only dictates pays nothing."""
         super().showEvent(event)
-        if not self._opened:
-            self._opened = True
-            self._model.open()
+        self._model.open()
         self._model.read_manifests()
 
     def show_run(self, folder: Path) -> None:

@@ -177,6 +177,8 @@ class HistoryPanel(Card):
         self.body.addWidget(self.search)
         self.body.addWidget(self._empty)
         self.body.addWidget(self.list, 1)
+        self._filler = QWidget()
+        self.body.addWidget(self._filler, 1)
         theme.changed.connect(self._dress)
         self._dress()
 
@@ -194,6 +196,7 @@ class HistoryPanel(Card):
         )
         self._empty.setVisible(not dictations)
         self.list.setVisible(bool(dictations))
+        self._filler.setVisible(not dictations)
 
     def _show_menu(self, place: QPoint) -> None:
         index = self.list.indexAt(place)

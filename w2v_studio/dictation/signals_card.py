@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from PySide6.QtWidgets import QWidget
 
 from engine.text.ctc import Word
@@ -48,7 +47,7 @@ class SignalsCard(Card):
         """Show the newest ten seconds."""
         start_s = max(0.0, snapshot.now_s - SHOWN_S)
         self._axis.set_range(start_s, start_s + SHOWN_S)
-        peak = float(np.abs(snapshot.maxima[-1000:]).max()) if len(snapshot.maxima) else 0.0
+        peak = max(float(snapshot.maxima.max()), float(-snapshot.minima.min())) if len(snapshot.maxima) else 0.0
         wanted = min(0.9 / peak, MOST_GAIN) if peak > 0 else MOST_GAIN
         # shrinks at once for a loud sound and grows slowly after it, so that the picture stays calm
         self._gain = wanted if wanted < self._gain else self._gain + 0.03 * (wanted - self._gain)

@@ -111,7 +111,7 @@ class TranscriptEditor(QTextEdit):
         cursor.beginEditBlock()
         paragraph = QTextBlockFormat()
         paragraph.setLineHeight(145, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
-        paragraph.setBottomMargin(GRID_PX)
+        paragraph.setBottomMargin(GRID_PX / 2)
         paragraph.setProperty(KEY_PROPERTY, "" if key[0] is None else f"{key[0]}/{key[1]}")
         if self.document().isEmpty():
             cursor.setBlockFormat(paragraph)
@@ -179,7 +179,7 @@ class TranscriptPane(QScrollArea):
         super().__init__(parent)
         self._theme = theme
         self._partial = ("", "")
-        self._is_listening = False
+        self._is_listening = self._has_model = False
         self.editor = TranscriptEditor(theme)
         self.partial_label = QLabel()
         self.partial_label.setObjectName("partial")
@@ -188,12 +188,12 @@ class TranscriptPane(QScrollArea):
         self._hint = self._build_hint()
         self._page = QWidget()
         column = QVBoxLayout(self._page)
-        column.setContentsMargins(GRID_PX, GRID_PX, 2 * GRID_PX, GRID_PX)
+        column.setContentsMargins(0, GRID_PX, 2 * GRID_PX, GRID_PX)
         column.setSpacing(0)
         column.addWidget(self._hint, 1)
         column.addWidget(self.editor)
         column.addWidget(self.partial_label)
-        column.addStretch(1)
+        column.addStretch(0)  # takes what the hint leaves
         self.setWidget(self._page)
         self.setWidgetResizable(True)
         self.setFrameShape(self.Shape.NoFrame)
@@ -213,9 +213,9 @@ class TranscriptPane(QScrollArea):
         self._dress()
         self._refresh()
 
-    def set_listening(self, is_listening: bool) -> None:
-        """Whether sound comes in, for the hint."""
-        self._is_listening = is_listening
+    def set_listening(self, is_listening: bool, has_model: bool) -> None:
+        """Whether sound comes in, and whether words can come of it, for the hint."""
+        self._is_listening, self._has_model = is_listening, has_model
         self._dress()
         self._refresh()
 
@@ -254,7 +254,11 @@ class TranscriptPane(QScrollArea):
         self.partial_label.setAccessibleName(self.partial_text)
         if self._is_listening:
             self._hint_title.setText("Listening")
-            self._hint_text.setText("Speak now. Words appear here while you say them.")
+            self._hint_text.setText(
+                "Speak now. Words appear here while you say them."
+                if self._has_model
+                else "No model is loaded yet. The sound is kept, and words appear once there is one."
+            )
         else:
             self._hint_title.setText("Press Space and speak")
             self._hint_text.setText("Words appear here while you say them. Everything stays on this computer.")

@@ -135,8 +135,9 @@ class DictationView(QWidget):
         make_action("search_history", self._theme, self).triggered.connect(self._search_history)
         self.transport.record_button.clicked.connect(self._toggle)
         self.transport.sample_chosen.connect(self._play_sample)
-        self.microphone_picker.activated.connect(self._choose_microphone)
-        self.bundle_picker.activated.connect(self._choose_bundle)
+        self.microphone_picker.currentIndexChanged.connect(self._choose_microphone)
+        self.bundle_picker.currentIndexChanged.connect(self._choose_bundle)
+        self.bundle_picker.activated.connect(self._open_bundle_folder)
         self.notice.action_clicked.connect(lambda: model.refresh_microphones())
         self.model_notice.action_clicked.connect(lambda: model.use_bundle(""))
         self.pane.editor.corrected.connect(model.correct)
@@ -169,16 +170,21 @@ class DictationView(QWidget):
             self._model.start_sample(clip)
 
     def _choose_microphone(self, place: int) -> None:
-        self._model.choose_microphone(str(self.microphone_picker.itemData(place) or ""))
+        if place >= 0:
+            self._model.choose_microphone(str(self.microphone_picker.itemData(place) or ""))
 
     def _choose_bundle(self, place: int) -> None:
         folder = self.bundle_picker.itemData(place)
-        if folder is None:
-            chosen = QFileDialog.getExistingDirectory(self, "Open a model folder", str(Path.home()))
-            self._list_bundles()
-            folder = chosen
         if folder:
             self._model.use_bundle(str(folder))
+
+    def _open_bundle_folder(self, place: int) -> None:
+        """The last entry; only a choice by hand opens the dialog, not passing by with the arrow keys."""
+        if self.bundle_picker.itemText(place) == OTHER_BUNDLE:
+            folder = QFileDialog.getExistingDirectory(self, "Open a model folder", str(Path.home()))
+            self._list_bundles()
+            if folder:
+                self._model.use_bundle(folder)
 
     def _copy_all(self) -> None:
         if self.transcript:
@@ -291,6 +297,7 @@ class DictationView(QWidget):
     def _show_ready(self, _recognizer: Recognizer) -> None:
         self.model_notice.clear()
         self._list_bundles()
+        self.pane.set_listening(self._model.is_recording, True)
 
     def _show_model_failure(self, sentence: str) -> None:
         self._list_bundles()
@@ -303,7 +310,7 @@ class DictationView(QWidget):
     def _show_state(self, state: str) -> None:
         is_on = state in ("starting", "listening")
         self.transport.show_state(state, "a sample" if self._sample is not None else "")
-        self.pane.set_listening(is_on)
+        self.pane.set_listening(is_on, self._model.recognizer is not None)
         self.microphone_picker.setEnabled(state == "idle")
         self.refresh_button.setEnabled(state == "idle")
         self.bundle_picker.setEnabled(state == "idle")

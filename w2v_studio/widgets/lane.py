@@ -71,9 +71,8 @@ class SpanLane(TimePlot):
             painter.drawRoundedRect(bar, 3, 3)
             if has_text:
                 painter.setPen(self.theme.colour("text"))
-                text = metrics.elidedText(span.text, Qt.TextElideMode.ElideRight, max(bar.width() - 4, 0))
-                if len(text) > 1 or text == span.text:
-                    painter.drawText(bar, Qt.AlignmentFlag.AlignCenter, text)
+                if metrics.horizontalAdvance(span.text) <= bar.width() + 8:  # a little over the edge still reads well
+                    painter.drawText(bar.adjusted(-4, 0, 4, 0), Qt.AlignmentFlag.AlignCenter, span.text)
 
     def span_at(self, time_s: float) -> Span | None:
         """The span at a time, None between spans."""

@@ -61,7 +61,7 @@ class LevelMeter(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         track = QRectF(0, self.height() / 2 - 8, self.width(), 8)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(self._theme.colour("raised"))
+        painter.setBrush(self._theme.colour("border"))
         painter.drawRoundedRect(track, 4, 4)
         self._paint_bar(painter, track)
         x = track.left() + _share(self._peak_db) * track.width()
@@ -70,10 +70,10 @@ class LevelMeter(QWidget):
             painter.drawLine(QPointF(x - 1, track.top() - 2), QPointF(x - 1, track.bottom() + 2))
         painter.setFont(self._theme.font("tiny"))
         painter.setPen(self._theme.colour("text_muted"))
-        for level_db in (-48, -36, -24, -12):
+        for level_db in (-48, -36, -24, -12) if self.width() >= 140 else (-36, -12):
             centre = track.left() + _share(level_db) * track.width()
             place = QRectF(centre - 16, track.bottom() + 2, 32, 12)
-            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, f"{-level_db}")
+            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, f"−{-level_db}")
         painter.end()
 
     def _paint_bar(self, painter: QPainter, track: QRectF) -> None:

@@ -267,6 +267,9 @@ class TimeRuler(TimePlot):
             if place.left() < rect.left() <= x:  # the clip would cut it
                 place.moveLeft(rect.left())
                 align = Qt.AlignmentFlag.AlignLeft
+            elif x <= rect.right() + 1 and rect.right() < place.right():
+                place.moveRight(rect.right())
+                align = Qt.AlignmentFlag.AlignRight
             painter.drawText(place, align | Qt.AlignmentFlag.AlignVCenter, clock(time_s, step_s))
             tick += 1
 

@@ -234,7 +234,7 @@ class Theme(QObject):
 
     def code_colour(self, code_id: int) -> QColor:
         """The colour of a code, the same in all lanes and groups; one lightness, hues a golden angle apart."""
-        return self._code_colours[code_id % len(self._code_colours)]
+        return QColor(self._code_colours[code_id % len(self._code_colours)])
 
     def font(self, role: str = "body") -> QFont:
         """The font of a role in TYPE_SCALE."""

@@ -106,7 +106,7 @@ class CodesPanel(Card):
         else:
             frames = sum(end - start for start, end in runs)
             places = f"{len(runs)} place" + ("" if len(runs) == 1 else "s")
-            self.selected.setText(f"Codebook {code[0] + 1}, code {code[1]}: {places}, {frames * 20} ms in all")
+            self.selected.setText(f"Codebook {code[0] + 1}, code {code[1]}: {places}, {frames * 0.02:.2f} s")
         self._fill()
 
     def _make_bars(self, groups: int) -> None:

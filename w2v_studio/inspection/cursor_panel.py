@@ -55,13 +55,14 @@ class CursorPanel(Card):
         top.addWidget(self.frame, alignment=Qt.AlignmentFlag.AlignBottom)
         self.body.addLayout(top)
         middle = QHBoxLayout()
-        middle.addWidget(self.codes, 1)
-        middle.addWidget(self.word)
+        middle.setSpacing(12)
+        middle.addWidget(self.codes)
+        middle.addWidget(self.word, 1, Qt.AlignmentFlag.AlignRight)
         self.body.addLayout(middle)
         grid = QGridLayout()
         grid.setHorizontalSpacing(16)
         grid.setVerticalSpacing(4)
-        grid.addWidget(styled_label("Everything heard", "caption"), 0, 0)
+        grid.addWidget(styled_label("Unmasked", "caption"), 0, 0)
         grid.addWidget(self._masked_title, 0, 1)
         grid.addWidget(self.letters, 1, 0)
         grid.addWidget(self.under_mask, 1, 1)
@@ -80,7 +81,7 @@ class CursorPanel(Card):
             self.time.setText(clock(reading.time_s, 0.001))
             self.frame.setText(f"frame {reading.frame}")
         self.codes.set_codes(reading.code_ids)
-        _set_elided(self.word, reading.word, 110)
+        _set_elided(self.word, reading.word, 124)
         self._masked_title.setText("Masked here" if reading.is_masked else "Beside the mask")
         self.letters.set_letters(reading.letters)
         self.under_mask.set_letters(reading.under_mask, "mask" if reading.is_masked else "accent")
@@ -139,7 +140,7 @@ class CodeChips(QWidget):
         super().__init__(parent)
         self._theme = theme
         self._codes: tuple[int, ...] = ()
-        self.setFixedHeight(22)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         theme.changed.connect(self.update)
 
     @property
@@ -150,12 +151,13 @@ class CodeChips(QWidget):
     def set_codes(self, codes: tuple[int, ...]) -> None:
         """Show one code a group."""
         self._codes = codes
+        self.updateGeometry()
         self.setAccessibleName(", ".join(f"codebook {group + 1}: code {code}" for group, code in enumerate(codes)))
         self.update()
 
     def sizeHint(self) -> QSize:
-        """Room for two."""
-        return QSize(140, 22)
+        """A chip for each group, two at least."""
+        return QSize(68 * max(2, len(self._codes)) - 6, 22)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """A dot in the code's colour and its number."""

@@ -30,18 +30,20 @@ class MaskPanel(Card):
         self.seed.setAccessibleName("Seed of the mask")
         self.seed.setToolTip("The same seed draws the same mask, by the rule of the training")
         self.seed.setKeyboardTracking(False)
+        self.seed.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.draw_button = Button(theme, "Draw again", "dice")
         self.draw_button.setObjectName("draw_mask_button")
         self.rule = styled_label("", "caption")
         self.rule.setObjectName("mask_rule")
+        self.rule.setToolTip("Spans x length / frames = p; a span is so many frames of 20 ms; spans may overlap")
         self.agreement = styled_label("", "caption")
         self.agreement.setObjectName("mask_agreement")
         self.agreement.setWordWrap(True)
-        self.plain_button = _choice("All heard", "show_plain_button", "Letters read from all latents")
+        self.unmasked_button = _choice("Unmasked", "show_unmasked_button", "Letters read from all latents")
         self.masked_button = _choice("Masked", "show_masked_button", "Letters read with the masked latents hidden")
-        self.plain_button.setChecked(True)
+        self.unmasked_button.setChecked(True)
         self._choices = QButtonGroup(self)
-        self._choices.addButton(self.plain_button)
+        self._choices.addButton(self.unmasked_button)
         self._choices.addButton(self.masked_button)
         self._lay_out()
         self.seed.valueChanged.connect(self.seed_changed)
@@ -49,18 +51,18 @@ class MaskPanel(Card):
         self.masked_button.toggled.connect(self.shows_masked_changed)
 
     def _lay_out(self) -> None:
+        self.header.addWidget(self.rule)
         seed = QHBoxLayout()
         seed.setSpacing(8)
         seed.addWidget(styled_label("Seed", "label"))
         seed.addWidget(self.seed, 1)
         seed.addWidget(self.draw_button)
         self.body.addLayout(seed)
-        self.body.addWidget(self.rule)
         shown = QHBoxLayout()
         shown.setSpacing(4)
         shown.addWidget(styled_label("Letters", "label"))
         shown.addStretch()
-        shown.addWidget(self.plain_button)
+        shown.addWidget(self.unmasked_button)
         shown.addWidget(self.masked_button)
         self.body.addLayout(shown)
         self.body.addWidget(self.agreement)
@@ -73,10 +75,10 @@ class MaskPanel(Card):
     def show_mask(self, card: BundleCard | None, mask: Mask | None) -> None:
         """The rule of the bundle, and what share this draw hides."""
         if card is None:
-            self.rule.setText("Spans are drawn when a model is loaded")
+            self.rule.setText("needs a model")
             return
-        spans = f"p {card.mask_prob:g} · spans of {card.mask_length} frames"
-        self.rule.setText(spans if mask is None else f"{spans} · {mask.mean():.0%} masked")
+        spans = f"p {card.mask_prob:g}, spans of {card.mask_length}"
+        self.rule.setText(spans if mask is None else f"{spans}: {mask.mean():.0%} masked")
 
     def show_agreement(self, plain: Letters | None, masked: Letters | None, mask: Mask | None) -> None:
         """How often the likeliest letter under the mask is the one that is heard without it."""
@@ -84,7 +86,7 @@ class MaskPanel(Card):
             self.agreement.setText("")
             return
         agree = float(np.mean(plain.path[mask] == masked.path[mask]))
-        self.agreement.setText(f"Under the mask, {agree:.0%} of the frames keep their likeliest letter")
+        self.agreement.setText(f"{agree:.0%} of the masked frames keep their likeliest letter")
 
 
 def _choice(text: str, name: str, tip: str) -> QPushButton:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,9 +48,9 @@ def program_of(waveform: Floats, ranges: Sequence[tuple[int, int]]) -> Program:
     pieces: list[tuple[int, int, int]] = []
     here = 0
     for start, end in ranges:
-        start, end = widened(start, end, len(waveform))
         if end <= start:
             continue
+        start, end = widened(start, end, len(waveform))
         if parts:
             parts.append(gap)
             here += len(gap)
@@ -89,6 +90,7 @@ class Player:
         self._program: Program | None = None
         self._samples: Floats = np.zeros(0, dtype=np.float32)
         self._played = 0
+        self._block = (0, 0, 0.0)  # samples before the last block, in it, and when it was asked for
         self._rate = SAMPLE_RATE
         self._latency_s = 0.0
         self._order = 0
@@ -112,6 +114,7 @@ class Player:
             self._is_opening = False
             self._close()
             self._program, self._samples, self._played, self._rate = program, samples, 0, rate
+            self._block = (0, 0, 0.0)
             try:
                 self._stream = sounddevice.OutputStream(
                     samplerate=rate, channels=1, dtype="float32", callback=self._fill
@@ -150,13 +153,16 @@ class Player:
         with self._lock:
             if self._stream is None or self._program is None:
                 return None
-            return self._program.clip_time_s(max(0.0, self._played / self._rate - self._latency_s))
+            before, size, asked = self._block
+            moved = min((time.monotonic() - asked) * self._rate, size)  # between blocks the clock goes on
+            return self._program.clip_time_s(max(0.0, (before + moved) / self._rate - self._latency_s))
 
     def _fill(self, out: Any, frames: int, _time: Any, _status: Any) -> None:
         """PortAudio's callback: copy, count, nothing else. It keeps counting through the silence at the end."""
         piece = self._samples[self._played : self._played + frames]
         out[: len(piece), 0] = piece
         out[len(piece) :, 0] = 0
+        self._block = (self._played, frames, time.monotonic())
         self._played += frames
 
     def _close(self) -> None:

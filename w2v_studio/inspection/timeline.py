@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal
@@ -14,13 +15,18 @@ from engine.text.ctc import Word
 from engine.text.vocabulary import Vocabulary
 from w2v_studio.inspection.analysis import Floats, Ids, Spectrogram, mask_spans
 from w2v_studio.inspection.clip import Clip, Page
+from w2v_studio.inspection.letters_plot import STRIDE_S, LettersPlot
 from w2v_studio.theme import Theme
 from w2v_studio.widgets.heatmap_plot import HeatmapPlot
 from w2v_studio.widgets.lane import CodeLane, Span, SpanLane, spans_of_mask
 from w2v_studio.widgets.time_axis import TimeAxis, TimePlot, TimeRuler
 from w2v_studio.widgets.waveform_plot import WaveformPlot
 
-STRIDE_S = 0.02
+SHOWN_DB = -70.0
+HELP = (
+    "Wheel: zoom. Drag: move. Shift+drag: select. Click: put the cursor.\n"
+    "Arrow keys: a frame (with Shift ten). Space: play from the cursor. Esc: follow no code."
+)
 Times = tuple[float, float]
 KEY_FRAMES = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 
@@ -50,7 +56,7 @@ class Timeline(QWidget):
         )
         self.mask_lane = SpanLane(self.axis, theme, "Mask")
         self.codes = CodeLane(self.axis, theme)
-        self.letters = HeatmapPlot(self.axis, theme, "Letters", colours="accent")
+        self.letters = LettersPlot(self.axis, theme, "Letters")
         self.words = SpanLane(self.axis, theme, "Words", "accent")
         self.ruler = TimeRuler(self.axis, theme)
         self.plots: tuple[TimePlot, ...] = (
@@ -63,6 +69,7 @@ class Timeline(QWidget):
             self.ruler,
         )
         self._lay_out()
+        self._letter_names: list[str] = []
         self.selection: Times | None = None
         self._page: Page | None = None
         self._pinned_s: float | None = None
@@ -84,6 +91,8 @@ class Timeline(QWidget):
             plot.clicked.connect(self.pin)
             column.addWidget(plot, stretch.get(name, 0))
         self.letters.setMinimumHeight(240)
+        for plot in (self.waveform, self.spectrogram):
+            plot.setToolTip(HELP)
 
     # What is shown
 
@@ -103,8 +112,8 @@ class Timeline(QWidget):
         self.pin(page.start_s)
 
     def show_spectrogram(self, picture: Spectrogram) -> None:
-        """Decibels, -80 to 0."""
-        self.spectrogram.set_values(picture.decibels, picture.step_s, picture.start_s, low=-80, high=0)
+        """Decibels; the lowest shown is that of a quiet room in a good recording."""
+        self.spectrogram.set_values(picture.decibels, picture.step_s, picture.start_s, low=SHOWN_DB, high=0)
 
     def show_codes(self, code_ids: Ids | None) -> None:
         """Codes (frames, groups) of the page."""
@@ -115,19 +124,21 @@ class Timeline(QWidget):
         """Probabilities (frames, tokens) of the page, alphabet from top to bottom, and the words."""
         start_s = self._page.start_s if self._page is not None else 0.0
         if probabilities is None or vocabulary is None:
-            self.letters.set_values(np.zeros((0, 0), np.float32), STRIDE_S)
+            self.letters.set_letters(np.zeros((0, 0), np.float32), (), start_s)
         else:
             order = letter_rows(vocabulary)
-            names = [letter_name(vocabulary, token) for token in order]
-            rows = np.ascontiguousarray(probabilities[:, order].T)
-            self.letters.set_row_labels([(row, name) for row, name in enumerate(names)])
-            self.letters.set_values(rows, STRIDE_S, start_s, low=0, high=1, row_names=names)
+            self._letter_names = names = [letter_name(vocabulary, token) for token in order]
+            self.letters.set_letters(np.ascontiguousarray(probabilities[:, order].T), names, start_s)
         self.words.set_spans(
             [
                 Span(word.start_s, word.end_s, word.word, f"{word.word}  {word.confidence:.0%}", word.confidence)
                 for word in words
             ]
         )
+
+    def stress_letters(self, names: Sequence[str]) -> None:
+        """Stress these names on the letter axis."""
+        self.letters.set_likely([row for row, name in enumerate(self._letter_names) if name in names])
 
     def show_mask(self, mask: Mask | None) -> None:
         """Masked frames (frames,) of the page, as a lane and over the waveform."""
@@ -274,6 +285,7 @@ class _Overlay(QWidget):
         self.position_s: float | None = None
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         timeline.axis.range_changed.connect(self.update)
+        timeline.axis.cursor_changed.connect(self.update)
         theme.changed.connect(self.update)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
@@ -289,6 +301,7 @@ class _Overlay(QWidget):
         if timeline.selection is not None:
             self._bands(painter, [timeline.selection], whole, theme.colour("text", 0.10))
         self._dim_outside(painter, whole)
+        self._join_cursor(painter, whole)
         if self.position_s is not None:
             x = round(timeline.waveform.x_of(self.position_s)) + 0.5
             painter.setPen(QPen(theme.colour("accent"), 2))
@@ -302,6 +315,17 @@ class _Overlay(QWidget):
                 left = plot.x_of(start_s)
                 width = max(plot.x_of(end_s) - left, 1.0)
                 painter.fillRect(QRectF(left, rect.top(), width, rect.height()), colour)
+
+    def _join_cursor(self, painter: QPainter, whole: QRectF) -> None:
+        """The plots draw the cursor; this draws it in the gaps between them."""
+        plots, cursor_s = self._timeline.plots, self._timeline.axis.cursor_s
+        if cursor_s is None:
+            return
+        x = round(self._timeline.waveform.x_of(cursor_s))
+        for upper, lower in pairwise(plots):
+            top = upper.geometry().bottom() + 1
+            gap = QRectF(x, top, 1, lower.geometry().top() - top)
+            painter.fillRect(gap.intersected(whole), self._theme.colour("text", 0.75))
 
     def _dim_outside(self, painter: QPainter, rect: QRectF) -> None:
         """Other pages are there to be seen, not analysed."""

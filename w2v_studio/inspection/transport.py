@@ -7,6 +7,9 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from w2v_studio.theme import Theme
 from w2v_studio.widgets.buttons import Button, IconButton
+from w2v_studio.widgets.time_axis import GUTTER_PX
+
+BUTTON_PADDING_PX = 15
 
 
 class Transport(QWidget):
@@ -39,7 +42,7 @@ class Transport(QWidget):
         fit.setObjectName("zoom_fit_button")
         fit.setToolTip("Show all that is analysed (0)")
         row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
+        row.setContentsMargins(GUTTER_PX - BUTTON_PADDING_PX, 0, 0, 0)  # icons over the left edge of the plots
         row.setSpacing(4)
         for button in (self.page_button, self.cursor_button, self.selection_button, self.stop_button):
             row.addWidget(button)

@@ -13,10 +13,11 @@ from w2v_studio.inspection.codes_panel import CodesPanel
 from w2v_studio.inspection.cursor_panel import TOP_LETTERS, CursorPanel, Ranking, Reading
 from w2v_studio.inspection.exports import write_frames
 from w2v_studio.inspection.heading import Heading
+from w2v_studio.inspection.letters_plot import STRIDE_S
 from w2v_studio.inspection.mask_panel import MaskPanel
 from w2v_studio.inspection.model import InspectionModel
 from w2v_studio.inspection.requests import Letters
-from w2v_studio.inspection.timeline import STRIDE_S, Timeline, letter_name
+from w2v_studio.inspection.timeline import Timeline, letter_name
 from w2v_studio.inspection.transport import Transport
 from w2v_studio.theme import GRID_PX, Theme
 from w2v_studio.widgets.buttons import Button
@@ -24,6 +25,8 @@ from w2v_studio.widgets.card import Card, Notice, styled_label
 from w2v_studio.widgets.time_axis import clock
 
 PANEL_WIDTH_PX = 300
+LIKELY = 0.25
+"""From this probability on a letter is stressed on the axis."""
 AUDIO_FILES = "Recordings (*.wav *.flac *.ogg *.opus *.oga *.mp3 *.aiff *.aif *.au *.caf);;All files (*)"
 FILTERS = {"png": "Picture (*.png)", "csv": "Comma-separated values (*.csv)", "json": "JSON (*.json)"}
 
@@ -91,7 +94,8 @@ class InspectionView(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
         for panel in (self.cursor_panel, self.mask_panel, self.codes_panel):
-            panel.body.setContentsMargins(14, 12, 14, 12)
+            panel.body.setContentsMargins(14, 10, 14, 10)
+            panel.body.setSpacing(6)
             column.addWidget(panel)
         column.addStretch()
         scroll = QScrollArea()
@@ -320,7 +324,10 @@ class InspectionView(QWidget):
     # The cursor
 
     def _read_out(self, time_s: float | None) -> None:
-        self.cursor_panel.show_reading(None if time_s is None else self.reading_at(time_s))
+        reading = None if time_s is None else self.reading_at(time_s)
+        self.cursor_panel.show_reading(reading)
+        shown = () if reading is None else reading.under_mask if self.mask_panel.shows_masked else reading.letters
+        self.timeline.stress_letters([name for name, share in shown if share >= LIKELY])
 
     def reading_at(self, time_s: float) -> Reading:
         """What is known about the frame at a time of the recording, seconds."""

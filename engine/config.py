@@ -135,6 +135,9 @@ class ObjectiveConfig:
     diversity_weight: float = setting(0.1, "weight of the codebook diversity loss")
     penalty_weight: float = setting(0.0, "weight of the mean square of the features (10 for group norm)")
     feature_grad_mult: float = setting(1.0, "scale of the gradient into the convolutions (0.1 for group norm)")
+    center_codes: bool = setting(
+        False, "start the quantizer's bias where the first batch's mean logits are 0, against an early collapse"
+    )
     gumbel_start: float = setting(2.0, "Gumbel temperature at the first update")
     gumbel_min: float = setting(0.5, "least Gumbel temperature")
     gumbel_decay: float = setting(0.999995, "factor on the Gumbel temperature at each update")

@@ -66,6 +66,18 @@ class PretrainingModel(nn.Module):
             masked=batch * count,
         )
 
+    @torch.no_grad()
+    def center_codes(self, waveform: Tensor) -> None:
+        """Choose the quantizer's bias so that each entry's mean logit over `waveform` (B, N) is 0.
+
+        Not in the paper. Latents of an untrained encoder share most of their energy (0.8 to 0.9 of it on speech): of
+        2 x 64 entries only some 9 are ever chosen at the start; a small model on small batches then slips into the
+        solution in which all targets are equal and the loss is 0. Centred, it starts with some 45 entries in use.
+        """
+        latents = self.wav2vec2.feature_projection.layer_norm(self.wav2vec2.encode_features(waveform))
+        logits = self.quantizer.logits(latents).flatten(0, 1)
+        self.quantizer.weight_proj.bias -= logits.mean(dim=0).flatten()
+
 
 def compare(c: Tensor, q: Tensor, codes: Tensor, distractors: Tensor, temperature: float) -> Tensor:
     """Similarities (B, M, 1 + K) of contexts c (B, M, F) with their own and others' targets q (equation 3).

@@ -76,15 +76,20 @@ class Pretraining:
     def __init__(self, run: RunConfig, model: PretrainingModel, device: torch.device, precision: str) -> None:
         self.run, self.model, self.device, self.precision = run, model, device, precision
         self.codebook_size = run.model.codebook_groups * run.model.codebook_entries
+        self.centered = False
 
     def begin(self, step: int) -> None:
         """Nothing changes from update to update but the temperature."""
 
     def contribution(self, batch: PretrainingBatch, step: int) -> Contribution:
         """Loss over the masked frames."""
+        waveform = to_device(batch.waveform, self.device)
+        if step == 0 and self.run.objective.center_codes and not self.centered and self.model.training:
+            self.model.center_codes(waveform)
+            self.centered = True
         with autocast(self.device, self.precision):
             output = self.model(
-                to_device(batch.waveform, self.device),
+                waveform,
                 to_device(batch.time_mask, self.device),
                 to_device(batch.distractors, self.device),
                 gumbel_temperature(step, self.run.objective),

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from engine.config import ModelConfig, ObjectiveConfig
+from engine.config import ModelConfig, ObjectiveConfig, RunConfig
 from engine.model.feature_encoder import ScaleGradient
-from engine.model.pretraining import PretrainingOutput, compare
+from engine.model.pretraining import PretrainingModel, PretrainingOutput, compare
 from engine.model.quantizer import GumbelQuantizer, perplexity
 from engine.training.losses import gumbel_temperature, pretraining_loss
 
@@ -138,3 +138,16 @@ def test_scaled_gradient():
     x = torch.ones(3, requires_grad=True)
     ScaleGradient.apply(x, 0.1).sum().backward()
     torch.testing.assert_close(x.grad, torch.full((3,), 0.1))
+
+
+def test_centering_brings_more_codes_into_use():
+    torch.manual_seed(0)
+    sizes = {"conv_channels": (32,) * 7, "embed_dim": 32, "layers": 1, "heads": 4, "position_groups": 4}
+    model = PretrainingModel(RunConfig(model=ModelConfig(**sizes, codebook_entries=64, codevector_dim=32))).eval()
+    loudness = torch.rand(4, 16, 1, generator=torch.Generator().manual_seed(2)).expand(4, 16, 1000).reshape(4, 16000)
+    waveform = torch.randn(4, 16000, generator=torch.Generator().manual_seed(1)) * loudness
+    latents = model.wav2vec2.feature_projection.layer_norm(model.wav2vec2.encode_features(waveform)).flatten(0, 1)
+    before = model.quantizer(latents, 2.0).code_perplexity.item()
+    model.center_codes(waveform)
+    torch.testing.assert_close(model.quantizer.logits(latents).mean(dim=0), torch.zeros(2, 64), atol=1e-3, rtol=0)
+    assert model.quantizer(latents, 2.0).code_perplexity.item() > 2 * before

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.text.vocabulary import Vocabulary, VocabularyError
+from engine.text.vocabulary import Vocabulary
+from export.external_data import has_external_data
 
 FORMAT_VERSION = 1
 CARD_FILE = "bundle.json"
@@ -27,6 +28,24 @@ FEATURES_FILE = "features.onnx"
 CONTEXT_FILE = "context.onnx"
 BUNDLE_FILES = (CARD_FILE, VOCABULARY_FILE, FEATURES_FILE, CONTEXT_FILE)
 
+LARGEST_TEXT_BYTES = 4_000_000
+"""More than any card or vocabulary needs."""
+
+KINDS = {"str": (str,), "int": (int,), "bool": (bool,), "float": (float, int), "dict[str, float]": (dict,)}
+"""What JSON gives for a field of the card, by its annotation."""
+
+RANGES = {
+    "sample_rate": (16000, 16000),
+    "stride_samples": (1, 16000),
+    "receptive_field_samples": (1, 160_000),
+    "codebook_groups": (1, 64),
+    "codebook_entries": (1, 65536),
+    "mask_prob": (0.0, 1.0),
+    "mask_length": (1, 10_000),
+    "mask_min_spans": (0, 10_000),
+}
+"""Least and most of the card's numbers; the app reckons with them, so absurd ones are refused."""
+
 
 class BundleError(ValueError):
     """A bundle that cannot be used. The message says what is wrong with which file, and the remedy."""
@@ -34,7 +53,14 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True)
 class BundleCard:
-    """bundle.json. Sizes in samples at `sample_rate` Hz."""
+    """bundle.json. Sizes in samples at `sample_rate` Hz.
+
+    `normalize_waveform`: the caller gives each utterance zero mean and unit variance (eps 1e-5) before features.onnx.
+    `weights` fp16: stored in 16 bits, computed in 32. `parameters` counts both graphs' weights. `codebook_trained` is
+    False where no pre-training stands behind the codes: they are those of random weights. `parity` is the largest
+    difference between ONNX Runtime and PyTorch for each output; `code_ids` counts codes that differ; `fp16_rounding`
+    is what the rounding of the weights changed in any output.
+    """
 
     name: str
     sample_rate: int = 16000
@@ -104,35 +130,82 @@ def write_card(folder: Path, card: BundleCard) -> None:
 
 
 def open_bundle(folder: Path) -> Bundle:
-    """Read and check a bundle's small files. Raises BundleError."""
+    """Read and check a bundle without loading its graphs. Raises BundleError."""
     if not folder.is_dir():
         raise BundleError(f"no bundle at {folder}: it must be a folder made by w2v-export")
+    card = _read_card(folder)
+    for name in (VOCABULARY_FILE, FEATURES_FILE, CONTEXT_FILE):
+        if not (folder / name).is_file():
+            raise BundleError(f"the bundle {folder} lacks {name}; export it again or copy the whole folder")
+    vocabulary = _read_vocabulary(folder / VOCABULARY_FILE, card)
+    for name in (FEATURES_FILE, CONTEXT_FILE):
+        _check_graph(folder / name)
+    return Bundle(folder, card, vocabulary)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > LARGEST_TEXT_BYTES:
+        raise ValueError(f"it is larger than {LARGEST_TEXT_BYTES} bytes")
+    values = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(values, dict):
+        raise ValueError("it is not a JSON object")
+    return values
+
+
+def _read_card(folder: Path) -> BundleCard:
     path = folder / CARD_FILE
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version = values["format_version"]
+        values = _read_json(path)
     except FileNotFoundError as error:
         raise BundleError(
             f"{folder} has no {CARD_FILE}: it is not a bundle; export a checkpoint with w2v-export"
         ) from error
-    except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path} cannot be read ({error}); export the bundle again") from error
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    version = values.get("format_version")
+    if type(version) is not int or version < 1:
+        raise BundleError(f"{path} has the format_version {version!r}, not a number from 1; export the bundle again")
+    if version > FORMAT_VERSION:
         raise BundleError(
             f"{folder} has bundle format {version}, this program reads up to {FORMAT_VERSION}: update w2v studio"
         )
     known = {item.name for item in dataclasses.fields(BundleCard)}
     try:
         card = BundleCard(**{name: value for name, value in values.items() if name in known})
-    except TypeError as error:
-        raise BundleError(f"{path} is incomplete ({error}); export the bundle again") from error
-    for name in (VOCABULARY_FILE, FEATURES_FILE, CONTEXT_FILE):
-        if not (folder / name).is_file():
-            raise BundleError(f"the bundle {folder} lacks {name}; export it again or copy the whole folder")
+        _check_card(card)
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"{path} cannot be used ({error}); export the bundle again") from error
+    return card
+
+
+def _check_card(card: BundleCard) -> None:
+    """Raise ValueError for a value of another kind than its default's, or an absurd one."""
+    for item in dataclasses.fields(BundleCard):
+        value = getattr(card, item.name)
+        if type(value) not in KINDS[str(item.type)]:
+            raise ValueError(f"{item.name} is {value!r}, which is not of the kind {item.type}")
+    for name, (least, most) in RANGES.items():
+        if not least <= getattr(card, name) <= most:
+            raise ValueError(f"{name} is {getattr(card, name)}, which is not from {least} to {most}")
+    if card.feature_norm not in ("layer", "group"):
+        raise ValueError(f"feature_norm is {card.feature_norm!r}, not layer or group")
+
+
+def _read_vocabulary(path: Path, card: BundleCard) -> Vocabulary:
     try:
-        table = json.loads((folder / VOCABULARY_FILE).read_text(encoding="utf-8"))
+        table = _read_json(path)
         tokens = tuple(sorted(table, key=lambda token: int(table[token])))
-        vocabulary = Vocabulary(tokens, card.blank, card.separator)
-    except (json.JSONDecodeError, VocabularyError, TypeError, ValueError) as error:
-        raise BundleError(f"{folder / VOCABULARY_FILE} cannot be used ({error}); export the bundle again") from error
-    return Bundle(folder, card, vocabulary)
+        if [table[token] for token in tokens] != list(range(len(tokens))):
+            raise ValueError(f"its indices are not 0 to {len(tokens) - 1} without gaps")
+        return Vocabulary(tokens, card.blank, card.separator)
+    except (OSError, ValueError, TypeError, RecursionError) as error:  # VocabularyError is a ValueError
+        raise BundleError(f"{path} cannot be used ({error}); export the bundle again") from error
+
+
+def _check_graph(path: Path) -> None:
+    try:
+        external = has_external_data(path)
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} is not an ONNX graph ({error}); export it again or copy the whole folder") from error
+    if external:
+        raise BundleError(f"{path} takes weights from other files, which a bundle must not; export the bundle again")

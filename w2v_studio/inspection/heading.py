@@ -30,7 +30,7 @@ class Heading(QWidget):
         self.status.setObjectName("inspect_status")
         self.pages = Picker(theme, "", "Page of the recording")
         self.pages.setObjectName("page_picker")
-        self.pages.setMinimumContentsLength(14)
+        self.pages.setFixedWidth(168)
         self.before = IconButton(theme, "chevron_left", "The page before")
         self.after = IconButton(theme, "chevron_right", "The next page")
         self.open_button = Button(theme, "Open…", "folder")

@@ -90,7 +90,7 @@ class Timeline(QWidget):
             plot.set_still(plot is not self.ruler)
             plot.clicked.connect(self.pin)
             column.addWidget(plot, stretch.get(name, 0))
-        self.letters.setMinimumHeight(240)
+        self.letters.setMinimumHeight(150)
         for plot in (self.waveform, self.spectrogram):
             plot.setToolTip(HELP)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from w2v_studio.theme import Theme
@@ -10,6 +11,8 @@ from w2v_studio.widgets.buttons import Button, IconButton
 from w2v_studio.widgets.time_axis import GUTTER_PX
 
 BUTTON_PADDING_PX = 15
+WIDE_PX = 680
+NARROW_PX = 440
 
 
 class Transport(QWidget):
@@ -56,11 +59,32 @@ class Transport(QWidget):
         zoom_in.clicked.connect(lambda: self.zoom_clicked.emit(0.6))
         zoom_out.clicked.connect(lambda: self.zoom_clicked.emit(1 / 0.6))
         fit.clicked.connect(self.fit_clicked)
+        self._names = {
+            button: button.text()
+            for button in (self.page_button, self.cursor_button, self.selection_button, self.stop_button)
+        }
+        for button, name in self._names.items():
+            button.setAccessibleName(name)
+        self.setMinimumWidth(NARROW_PX)
         self.show_selection(False)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where there is little room, icons and tooltips have to do."""
+        super().resizeEvent(event)
+        self._name_buttons()
+
+    def _name_buttons(self) -> None:
+        is_wide = self.width() >= WIDE_PX
+        for button, name in self._names.items():
+            button.setText(name if is_wide else "")
+        for button in (self.page_button, self.stop_button):
+            button.setToolTip("" if is_wide else self._names[button])
 
     def show_pages(self, several: bool) -> None:
         """Name what the first button plays."""
-        self.page_button.setText("Whole page" if several else "Whole clip")
+        self._names[self.page_button] = "Whole page" if several else "Whole clip"
+        self.page_button.setAccessibleName(self._names[self.page_button])
+        self._name_buttons()
 
     def show_selection(self, selected: bool) -> None:
         """Whether there is a selection to hear."""

@@ -75,7 +75,8 @@ class TrainingModel(QObject):
         self.runs_folder = self.home / "runs"
         self.bundles_folder = self.home / "bundles"
         self.presets_folder = presets_folder or assets.presets_folder()
-        found = (*checkout_data_folders(), assets.samples_folder()) if found_data is None else tuple(found_data)
+        shipped = (assets.resources_folder() / "datasets", assets.samples_folder())
+        found = (*shipped, *checkout_data_folders()) if found_data is None else tuple(found_data)
         self.data_folders = DataFolders(self.home, found)
         self.programs = programs or Programs()
         self.runs: list[RunSummary] = []

@@ -321,7 +321,7 @@ class NewRunForm(QWidget):
             return
         seconds = self.dataset_picker.train_seconds()
         sets = len(self.dataset_picker.train_paths())
-        self._chosen.setText(f"{wording.duration(seconds)} of speech in {sets} sets to train on" if sets else "")
+        self._chosen.setText(f"{wording.duration(seconds)} of speech to train on" if sets else "")
         plan = self.plan()
         problem = self._model.missing_package() or ""
         if plan is None:

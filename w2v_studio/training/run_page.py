@@ -187,7 +187,8 @@ class RunPage(QWidget):
             words.append("Stopping after the current step, then saving.")
             if self._model.may_kill(run):
                 words.append(f"It does not answer. “End now” loses what it learned after step {run.checkpoint_step}.")
-        words += detail.warnings[-WARNINGS_SHOWN:]
+        if run.state is not RunState.FINISHED:
+            words += detail.warnings[-WARNINGS_SHOWN:]
         if detail.broken_lines:
             words.append(f"{detail.broken_lines} unreadable lines in events.jsonl were skipped.")
         serious = run.state in (RunState.FAILED, RunState.CRASHED)

@@ -63,6 +63,7 @@ class RunSummary:
     checkpoint: Path | None = None
     checkpoint_step: int = 0
     best: Path | None = None
+    reached_time_limit: bool = False
 
     @property
     def can_resume(self) -> bool:
@@ -142,6 +143,7 @@ class RunRecord:
             process=process if alive else None,
             checkpoint=self.folder / told.checkpoint.path if told.checkpoint else None,
             checkpoint_step=told.checkpoint.step if told.checkpoint else 0,
+            reached_time_limit=isinstance(told.ended, events.Finished) and told.ended.reason == "time_limit",
             best=self.folder / told.best.path if told.best else None,
         )
         return self._refreshed

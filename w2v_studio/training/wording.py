@@ -23,12 +23,12 @@ NOTHING = "–"
 
 
 def duration(seconds: float) -> str:
-    """`45 s`, `3 min 20 s`, `2 h 05 min`, `3 d 4 h`."""
+    """`45 s`, `2 min`, `3 min 20 s`, `2 h 05 min`, `3 d 4 h`."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
+        return f"{whole // 60} min {whole % 60:02d} s" if whole % 60 else f"{whole // 60} min"
     if whole < 86400:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
@@ -63,6 +63,8 @@ def task_words(run: RunSummary) -> str:
 def progress_words(run: RunSummary) -> str:
     """Where the run stands: `Step 120 of 600 · 3 min 20 s left`."""
     parts = [f"Step {run.step:,} of {run.updates:,}" if run.updates else "Loading data and model"]
+    if run.reached_time_limit:
+        parts.append("time limit reached")
     if run.state.is_active and run.eta_s is not None:
         parts.append(f"{duration(run.eta_s)} left")
     elif run.elapsed_s:

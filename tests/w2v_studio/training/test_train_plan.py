@@ -2,9 +2,18 @@ from pathlib import Path
 
 import pytest
 
+from engine.__main__ import build_parser, new_run
 from engine.config import ConfigError, RunConfig, load, with_settings
 from w2v_studio.assets import presets_folder
-from w2v_studio.training.plan import Preset, RunPlan, read_presets, run_folder_name, setting_value, shell_line
+from w2v_studio.training.plan import (
+    Preset,
+    RunPlan,
+    read_presets,
+    resume_arguments,
+    run_folder_name,
+    setting_value,
+    shell_line,
+)
 
 
 def preset(tmp_path: Path, text: str = 'name = "small"\n[loop]\nupdates = 300\ndevice = "cpu"\n') -> Preset:
@@ -43,6 +52,34 @@ def test_every_wish_reaches_the_config(tmp_path: Path) -> None:
     assert (checked.name, checked.loop.updates, checked.loop.time_limit_s) == ("Mine = yours", 12, 90.0)
     assert (checked.loop.device, checked.optimizer.betas) == ("auto", (0.9, 0.95))
     assert arguments[arguments.index("--from") + 1] == str(tmp_path / "earlier")
+
+
+def test_the_engine_reads_the_command_line_as_it_was_meant(tmp_path: Path) -> None:
+    manifest = tmp_path / "a b.tsv"
+    manifest.write_text("path\tduration_s\na.flac\t1.5\n", encoding="utf-8")
+    (tmp_path / "earlier.pt").write_bytes(b"")
+    shipped = next(item for item in read_presets(presets_folder()) if item.config.task == "finetune")
+    plan = RunPlan(
+        "finetune",
+        shipped,
+        "Två röster",
+        (manifest, manifest),
+        (manifest,),
+        tmp_path / "earlier.pt",
+        updates=7,
+        time_limit_s=90.0,
+        device="cpu",
+        settings={"loop.batch_s": "4"},
+    )
+    arguments = build_parser().parse_args(plan.arguments(tmp_path / "run"))
+    run = new_run(arguments)
+    assert (arguments.command, arguments.out) == ("finetune", tmp_path / "run")
+    assert run.data.train == (str(manifest), str(manifest))
+    assert run.data.valid == (str(manifest),)
+    assert run.ctc.checkpoint == str(tmp_path / "earlier.pt")
+    assert (run.loop, run.model, run.name) == (plan.checked().loop, shipped.config.model, "Två röster")
+    again = build_parser().parse_args(resume_arguments(tmp_path / "run"))
+    assert (again.command, again.out) == ("resume", tmp_path / "run")
 
 
 def test_what_is_missing_or_wrong_is_said(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ class Studio(QObject):
         super().__init__()
         self.home = data_folder() if home is None else home
         self._on_first_paint = on_first_paint
+        self._is_closed = False
         self._lock = self._lock_home()
         self.crash_reporter = CrashReporter(self.home / "crashes", self._crashed.emit)
         self.settings = Settings(self.home / "settings.json")
@@ -57,6 +58,7 @@ class Studio(QObject):
 
     def close(self) -> None:
         """Keep what is being said, end threads and timers. Harmless twice."""
+        self._is_closed = True
         self.dictation.close()
         if self._inspection is not None:
             self._inspection.close()
@@ -134,6 +136,8 @@ class Studio(QObject):
 
     def _after_first_paint(self) -> None:
         """What would have kept the window from opening at once."""
+        if self._is_closed:
+            return
         self.dictation.load_recognizer()
         self.dictation.refresh_microphones(rescan=False)
         if self._lock is not None:

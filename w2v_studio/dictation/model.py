@@ -94,6 +94,7 @@ class DictationModel(QObject):
         self._duration_s = 0.0
         self._ended = {"listener": True, "transcriber": True}
         self._wanted_bundle: str | None = None
+        self._requested = self._in_use = ""
         self._closed = False
         self._listener, self._transcriber = Listener(self.scope, self._queue), Transcriber(self.scope, self._queue)
         self._threads = [
@@ -137,6 +138,8 @@ class DictationModel(QObject):
     def bundles(self) -> list[Bundle]:
         """Models to choose from: the installed ones, and the chosen one if it lies elsewhere."""
         found = installed_bundles()
+        if self._recognizer is not None and all(b.folder != self._recognizer.bundle.folder for b in found):
+            found.append(self._recognizer.bundle)
         chosen = self._settings.get(BUNDLE)
         if chosen and all(bundle.folder != Path(chosen) for bundle in found):
             with contextlib.suppress(BundleError):  # the attempt to load it says why
@@ -336,14 +339,17 @@ class DictationModel(QObject):
 
     def _load_bundle(self, folder: str) -> None:
         name = next((b.card.name for b in self.bundles() if str(b.folder) == folder), Path(folder).name)
+        self._requested = folder
         self.recognizer_loading.emit(name)
         self._load.emit(folder, self._settings.get(PROVIDER))
 
     def _on_recognizer_ready(self, recognizer: Recognizer) -> None:
-        self._recognizer = recognizer
+        self._recognizer, self._in_use = recognizer, self._requested
         self.recognizer_ready.emit(recognizer)
 
     def _on_load_failed(self, sentence: str) -> None:
+        if self._recognizer is not None:  # the next start shall find what works
+            self._settings.set(BUNDLE, self._in_use)
         self.recognizer_failed.emit(sentence)
 
     def _on_started(self) -> None:

@@ -69,7 +69,6 @@ class Transport(QWidget):
         """Follow the model's state; `sample` names a clip that plays."""
         is_on = state in ("starting", "listening")
         self.record_button.setChecked(is_on)
-        self.record_button.setEnabled(state != "finishing")
         self.record_button.setAccessibleName("Stop recording" if is_on else "Start recording")
         self.state_label.setText(f"Playing {sample}" if sample and is_on else STATE_TEXTS[state])
         for button in (self.sample_button, self._choose_button):

@@ -24,6 +24,8 @@ from w2v_studio.widgets.level_meter import QUIETEST_DB, LevelMeter
 from w2v_studio.widgets.toast import Toast
 
 REFRESH_MS = 33
+TOAST_BOTTOM_PX = 112
+"""Above the record button."""
 SYSTEM_MICROPHONE = "System microphone"
 OTHER_BUNDLE = "Open a model folder…"
 
@@ -56,7 +58,7 @@ class DictationView(QWidget):
         self.transport = Transport(theme, model.samples())
         self.history = HistoryPanel(theme)
         self._build()
-        self.toast = Toast(theme, self)
+        self.toast = Toast(theme, self, bottom_px=TOAST_BOTTOM_PX)
         self._timer = QTimer(self)
         self._timer.setInterval(REFRESH_MS)
         self._timer.timeout.connect(self._refresh)
@@ -167,6 +169,7 @@ class DictationView(QWidget):
     def _play_sample(self, clip: SampleClip) -> None:
         if self._model.state == "idle":
             self._sample = clip
+            self.transport.record_button.setFocus()  # Space stops it; the button that was clicked goes grey
             self._model.start_sample(clip)
 
     def _choose_microphone(self, place: int) -> None:
@@ -258,7 +261,8 @@ class DictationView(QWidget):
         with QSignalBlocker(self.microphone_picker):
             self.microphone_picker.clear()
             default = next((device.name for device in devices if device.is_default), "")
-            self.microphone_picker.addItem(f"{SYSTEM_MICROPHONE} ({default})" if default else SYSTEM_MICROPHONE, "")
+            named = f"{SYSTEM_MICROPHONE} ({default})" if default not in ("", "default") else SYSTEM_MICROPHONE
+            self.microphone_picker.addItem(named, "")
             for device in devices:
                 self.microphone_picker.addItem(device.name, device.name)
             place = self.microphone_picker.findData(self._model.microphone)

@@ -51,7 +51,7 @@ class Listener(QObject):
         super().__init__()
         self._scope, self._queue = scope, queue
         self._source: SoundSource | None = None
-        self._resampler = StreamResampler(SAMPLE_RATE)
+        self._resampler: StreamResampler | None = None
         self._writer: RecordingWriter | None = None
         self._timer: QTimer | None = None
         self.overruns = 0
@@ -91,17 +91,18 @@ class Listener(QObject):
     def stop(self) -> None:
         """End the stream; everything heard so far is kept and handed on."""
         source, self._source = self._source, None
-        if source is None:
+        resampler, self._resampler = self._resampler, None
+        if source is None or resampler is None:
             return
         if self._timer is not None:
             self._timer.stop()
         source.stop()
         try:
-            self._take(self._resampler.feed(source.read()))
+            self._take(resampler.feed(source.read()))
         except (AudioUnavailable, RecordingError) as error:
             self.failed.emit(str(error))
         try:
-            self._take(self._resampler.flush())
+            self._take(resampler.flush())
         except RecordingError as error:
             self.failed.emit(str(error))
         self._close_writer()
@@ -109,13 +110,13 @@ class Listener(QObject):
 
     @Slot()
     def _poll(self) -> None:
-        source = self._source
-        if source is None:
+        source, resampler = self._source, self._resampler
+        if source is None or resampler is None:
             return
         try:
             samples = source.read()
             if len(samples):
-                self._take(self._resampler.feed(samples))
+                self._take(resampler.feed(samples))
         except (AudioUnavailable, RecordingError) as error:
             self.failed.emit(str(error))
             self.stop()

@@ -16,9 +16,9 @@ SHOWN_MS = 7000
 class Toast(QFrame):
     """Lies over `host`. A new message replaces the one before."""
 
-    def __init__(self, theme: Theme, host: QWidget) -> None:
+    def __init__(self, theme: Theme, host: QWidget, bottom_px: int = 3 * GRID_PX) -> None:
         super().__init__(host)
-        self._theme, self._host = theme, host
+        self._theme, self._host, self._bottom_px = theme, host, bottom_px
         self._undo: Callable[[], None] | None = None
         self.setObjectName("toast")
         self._label = QLabel()
@@ -87,4 +87,4 @@ class Toast(QFrame):
 
     def _place(self) -> None:
         left = (self._host.width() - self.width()) // 2
-        self.move(left, self._host.height() - self.height() - 3 * GRID_PX)
+        self.move(left, self._host.height() - self.height() - self._bottom_px)

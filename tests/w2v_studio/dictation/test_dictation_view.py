@@ -1,0 +1,228 @@
+import os
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication, QTextCursor, QTextFormat
+
+from engine.text.ctc import Word
+from w2v_studio.audio.devices import InputDevice
+from w2v_studio.dictation.letter_case import in_case, word_in_case
+from w2v_studio.dictation.model import FinalText
+from w2v_studio.dictation.view import DictationView
+from w2v_studio.settings import LETTER_CASE, MICROPHONE
+from w2v_studio.theme import Theme
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("QT_QPA_PLATFORM") not in (None, "offscreen", "xcb"), reason="needs a platform with windows"
+)
+
+MICROPHONES = [
+    InputDevice(3, "USB headset", "ALSA", 1, 48000.0, False),
+    InputDevice(5, "Built-in", "ALSA", 2, 44100.0, True),
+]
+
+
+@pytest.fixture
+def view(qtbot, model, settings):
+    shown = DictationView(model, Theme("light"), settings)
+    qtbot.addWidget(shown)
+    shown.resize(1280, 760)
+    shown.show()
+    return shown
+
+
+def final(text: str, segment: int = 0, dictation: int | None = None, confidence: float = 0.9) -> FinalText:
+    words = [Word(word, place, place + 0.5, confidence) for place, word in enumerate(text.split())]
+    return FinalText(dictation, segment, text, tuple(words), 0.0, len(words))
+
+
+def stored(view, text: str = "HELLO WORLD") -> int:
+    """A finished dictation that is on the screen too."""
+    store = view._model._store
+    dictation = store.begin("tiny")
+    store.add_segment(dictation.id, 0, text, final(text).words, 0.0, 1.0)
+    store.finish(dictation.id, 1.0)
+    view._model.text_finalized.emit(final(text, dictation=dictation.id))
+    return dictation.id
+
+
+def replace_word(view, old: str, new: str) -> None:
+    cursor = view.pane.editor.document().find(old)
+    assert not cursor.isNull()
+    cursor.insertText(new)
+
+
+def test_final_and_partial_words_are_told_apart(view, model):
+    model.text_finalized.emit(final("HELLO WORLD"))
+    model.partial_changed.emit("AND NOW", "SOMETHING")
+    assert view.transcript == "Hello world"
+    assert view.pane.partial_text == "And now something"
+    markup = view.pane.partial_label.text()
+    committed, slanted, unstable = markup.partition("italic")
+    assert slanted
+    assert "And now" in committed
+    assert "something" in unstable
+    assert view._theme.colour("partial").name() in markup
+    model.partial_changed.emit("", "")
+    assert not view.pane.partial_label.isVisible()
+
+
+def test_segments_become_paragraphs_and_words_tell_time_and_confidence(view, model):
+    model.text_finalized.emit(final("FIRST", 0))
+    model.text_finalized.emit(final("SECOND WORD", 1, confidence=0.3))
+    assert view.transcript == "First\nSecond word"
+    cursor = view.pane.editor.document().find("word")
+    assert cursor.charFormat().toolTip() == "0:01.00 to 0:01.50, confidence 30%"
+    assert cursor.charFormat().property(QTextFormat.Property.TextUnderlineStyle), "unsure words are underlined"
+
+
+def test_a_correction_is_saved_and_can_be_taken_back(qtbot, view, model):
+    number = stored(view)
+    replace_word(view, "world", "there")
+    view.pane.editor.save_corrections()
+    assert model.dictation(number).text == "Hello there"
+    assert model.dictation(number).raw_text == "HELLO WORLD"
+    view.pane.editor.undo()
+    view.pane.editor.save_corrections()
+    assert not model.dictation(number).is_corrected
+
+
+def test_a_split_paragraph_still_belongs_to_its_segment(view, model):
+    number = stored(view)
+    cursor = view.pane.editor.document().find("world")
+    cursor.setPosition(cursor.selectionStart())
+    cursor.insertBlock()
+    replace_word(view, "world", "earth")
+    view.pane.editor.save_corrections()
+    assert model.dictation(number).text == "Hello earth"
+
+
+def test_clear_forgets_nothing_and_can_be_undone(qtbot, view, model):
+    number = stored(view)
+    view._clear_button.click()
+    assert view.transcript == ""
+    view.pane.editor.save_corrections()
+    assert model.dictation(number).text == "HELLO WORLD"
+    view.toast.findChild(type(view.toast._button), "undo_button").click()
+    assert view.transcript == "Hello world"
+
+
+def test_copy_and_save_take_the_whole_text(view, model, tmp_path):
+    assert not view._copy_button.isEnabled()
+    model.text_finalized.emit(final("ONE", 0))
+    model.text_finalized.emit(final("TWO", 1))
+    view._copy_button.click()
+    assert QGuiApplication.clipboard().text() == "One\nTwo"
+    view.save_text(tmp_path / "text.txt")
+    assert (tmp_path / "text.txt").read_text(encoding="utf-8") == "One\nTwo\n"
+    view.save_text(tmp_path)
+    assert "choose another place" in view.notice.text
+
+
+def test_space_starts_recording_but_types_in_the_text(qtbot, view, model, monkeypatch):
+    asked = []
+    monkeypatch.setattr(model, "start", lambda: asked.append("start"))
+    qtbot.keyClick(view, Qt.Key.Key_Space)
+    qtbot.keyClick(view.transport.record_button, Qt.Key.Key_Space)
+    assert asked == ["start", "start"]
+    model.text_finalized.emit(final("HELLO"))
+    view.pane.editor.moveCursor(QTextCursor.MoveOperation.End)
+    qtbot.keyClick(view.pane.editor, Qt.Key.Key_Space)
+    qtbot.keyClick(view.history.search, Qt.Key.Key_Space)
+    assert asked == ["start", "start"]
+    assert view.pane.editor.toPlainText() == "Hello "
+
+
+def test_the_button_follows_the_recording(qtbot, view, model):
+    clip = min(model.samples(), key=lambda clip: clip.path.stat().st_size)
+    model.start_sample(clip)
+    qtbot.waitUntil(lambda: model.state == "listening")
+    button = view.transport.record_button
+    assert button.isChecked()
+    assert button.accessibleName() == "Stop recording"
+    assert not view.microphone_picker.isEnabled()
+    button.click()
+    qtbot.waitUntil(lambda: model.state == "idle")
+    assert not button.isChecked()
+    assert view.microphone_picker.isEnabled()
+    assert view._inspect_button.isEnabled()
+    with qtbot.waitSignal(view.inspect_requested) as asked:
+        view._inspect_button.click()
+    assert asked.args == [str(clip.path)]
+
+
+def test_lanes_show_the_newest_ten_seconds_on_one_clock(qtbot, view, loaded):
+    clip = min(loaded.samples(), key=lambda clip: clip.path.stat().st_size)
+    with qtbot.waitSignal(loaded.state_changed, timeout=30_000, check_params_cb=lambda state: state == "idle"):
+        loaded.start_sample(clip)
+    codes = view.signals.codes
+    assert len(codes._code_ids) == pytest.approx(loaded.scope.samples / 320, abs=2)
+    assert view.signals.mask_lane._spans
+    assert {codes.axis, view.signals.mask_lane.axis} == {view.signals.waveform.axis}
+    picture = codes.grab().toImage()
+    colours = {picture.pixelColor(x, 10).name() for x in range(90, 400)}
+    assert codes.theme.code_colour(int(codes._code_ids[5, 0])).name() in colours
+
+
+def test_microphones_and_the_lack_of_them(view, model, settings):
+    model.microphones_changed.emit(MICROPHONES, "")
+    picker = view.microphone_picker
+    entries = [picker.itemText(place) for place in range(picker.count())]
+    assert entries == ["System microphone (Built-in)", "USB headset", "Built-in"]
+    picker.setCurrentIndex(1)
+    assert settings.get(MICROPHONE) == "USB headset"
+    model.microphones_changed.emit([], "no microphone was found: plug one in")
+    assert view.notice.text == "No microphone was found: plug one in."
+    assert view.notice.isVisible()
+    assert settings.get(MICROPHONE) == "USB headset", "a choice survives that the device is away"
+    model.microphones_changed.emit(MICROPHONES, "")
+    assert picker.currentText() == "USB headset"
+    assert not view.notice.isVisible()
+
+
+def test_the_picker_shows_the_loaded_model(qtbot, view, loaded):
+    assert view.bundle_picker.currentText() == loaded.recognizer.bundle.card.name
+    with qtbot.waitSignal(loaded.recognizer_failed, timeout=30_000):
+        loaded.use_bundle("/no/such/bundle")
+    assert "/no/such/bundle" in view.model_notice.text
+    assert view.bundle_picker.currentText() == loaded.recognizer.bundle.card.name
+
+
+def test_history_lists_searches_opens_and_deletes_with_undo(qtbot, view, model):
+    first, second = stored(view, "ALPHA"), stored(view, "BETA")
+    view._toggle_history()
+    rows = view.history.list.model()
+    assert rows.rowCount() == 2
+    view.history.search.setText("alp")
+    assert rows.rowCount() == 1
+    view.history.list.setCurrentIndex(rows.index(0))
+    qtbot.keyClick(view.history.list, Qt.Key.Key_Return)
+    assert view.transcript == "Alpha"
+    view.history.search.clear()
+    qtbot.keyClick(view.history.list, Qt.Key.Key_Delete)
+    assert [item.id for item in model.history()] == [second]
+    view.toast._take_back()
+    assert [item.id for item in model.history()] == [second, first]
+
+
+@pytest.mark.parametrize(
+    ("case", "shown"),
+    [("sentence", "Then I said I'm in"), ("lower", "then i said i'm in"), ("as is", "THEN I SAID I'M IN")],
+)
+def test_letters_are_shown_as_chosen(view, model, settings, case, shown):
+    settings.set(LETTER_CASE, case)
+    model.text_finalized.emit(final("THEN I SAID I'M IN"))
+    assert view.transcript == shown
+    words = ["THEN", "I", "SAID", "I'M", "IN"]
+    assert " ".join(word_in_case(w, case, is_first=n == 0) for n, w in enumerate(words)) == in_case(
+        " ".join(words), case
+    )
+
+
+def test_everything_that_takes_the_keyboard_has_a_name(view):
+    from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit
+
+    for kind in (QAbstractButton, QComboBox, QLineEdit):
+        for widget in view.findChildren(kind):
+            if widget.focusPolicy() != Qt.FocusPolicy.NoFocus and widget.isVisible():
+                assert widget.accessibleName() or getattr(widget, "text", lambda: "")(), widget

@@ -27,6 +27,7 @@ from torch.export import Dim
 from engine.model.ctc import CtcModel
 from export.channels_last import ChannelsLastEncoder
 from export.key_bias import BiasedAttention
+from export.time_norm import TimeNorm
 
 OPSET = 20
 """Known to every provider of ONNX Runtime; attention stays matrix products, which it fuses itself."""
@@ -64,8 +65,14 @@ class FeaturesGraph(nn.Module):
     def __init__(self, model: CtcModel) -> None:
         super().__init__()
         extractor = model.backbone.feature_extractor
-        layer_norm = model.backbone.config.feature_norm == "layer"
-        self.encoder: nn.Module = ChannelsLastEncoder(extractor) if layer_norm else extractor
+        self.encoder: nn.Module
+        if model.backbone.config.feature_norm == "layer":
+            self.encoder = ChannelsLastEncoder(extractor)
+        else:
+            self.encoder = copy.deepcopy(extractor)
+            for block in self.encoder.conv_layers:
+                if isinstance(block.layer_norm, nn.GroupNorm):
+                    block.layer_norm = TimeNorm(block.layer_norm)
         self.latent_norm = model.backbone.feature_projection.layer_norm
         self.code_norm = model.quantizer_norm
         self.code_projection = model.quantizer.weight_proj

@@ -107,10 +107,11 @@ class DictationDelegate(QStyledItemDelegate):
 
 def shown_text(dictation: Dictation, case: str) -> str:
     """The text in one line, corrections as they were typed."""
-    return " ".join(
+    texts = (
         in_case(segment.raw_text, case) if segment.corrected_text is None else segment.corrected_text
         for segment in dictation.segments
     )
+    return " ".join(text for text in texts if text)
 
 
 class HistoryView(QListView):

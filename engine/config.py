@@ -237,7 +237,7 @@ class RunConfig:
                 raise ConfigError(f"dropout.{key}={value} must lie between 0 and 1")
         if self.loop.updates < 1 or self.loop.accumulate < 1 or self.loop.batch_s <= 0:
             raise ConfigError("loop.updates, loop.accumulate and loop.batch_s must be above 0")
-        if self.data.weights and len(self.data.weights) != len(self.data.train):
+        if self.data.weights and self.data.train and len(self.data.weights) != len(self.data.train):
             raise ConfigError(
                 f"data.weights has {len(self.data.weights)} values for {len(self.data.train)} train manifests; "
                 "give one for each, or none"

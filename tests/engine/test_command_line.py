@@ -84,28 +84,30 @@ def test_real_clips_of_8_khz_are_learned_from(
     order = ["finetune", "--preset", preset("finetune", "data.min_s=0.1", "loop.updates=8", "loop.batch_s=10")]
     order += ["--data", str(DIGITS / "train.tsv"), "--valid", str(DIGITS / "valid.tsv"), "--out", str(tmp_path / "run")]
     assert main([*order, "--set", "optimizer.peak_lr=1e-2", "--events"]) == 0
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    said = capsys.readouterr().out
+    assert said == (tmp_path / "run" / events.EVENTS_FILE).read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in said.splitlines()]
     losses = [line["loss"] for line in lines if line["event"] == "step"]
     assert losses[-1] < 0.7 * losses[0]
 
 
-def test_a_full_network_learns_three_tones_by_heart(
+def test_two_sentences_are_learned_by_heart(
     tmp_path: Path, corpus: Path, preset: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changes = ["ctc.train_convolutions=true", "masking.time_prob=0", "optimizer.peak_lr=1e-2", "loop.updates=120"]
+    two = corpus / "two.tsv"
+    two.write_text("".join((corpus / "train.tsv").read_text().splitlines(keepends=True)[:3]))
+    changes = ["ctc.train_convolutions=true", "masking.time_prob=0", "optimizer.peak_lr=1e-2"]
+    changes += ["optimizer.schedule=tri_stage", "optimizer.clip_norm=1"]
     changes += ["dropout.layerdrop=0", "dropout.dropout=0", "dropout.attention=0", "dropout.input=0"]
-    changes += [
-        "loop.batch_s=20",
-        "loop.evaluate_every=120",
-        "loop.checkpoint_every=120",
-        "optimizer.schedule=tri_stage",
-    ]
-    order = ["finetune", "--preset", preset("finetune", *changes), "--data", str(corpus / "train.tsv")]
-    order += ["--valid", str(corpus / "valid.tsv"), "--out", str(tmp_path / "run"), "--events"]
-    assert main(order) == 0
+    changes += ["loop.updates=200", "loop.evaluate_every=200", "loop.checkpoint_every=200"]
+    order = ["finetune", "--preset", preset("finetune", *changes), "--data", str(two), "--valid", str(two)]
+    assert main([*order, "--out", str(tmp_path / "run"), "--events"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    wer = next(line["wer"] for line in lines if line["event"] == "evaluation")
-    assert wer < 0.5
+    evaluation = next(line for line in lines if line["event"] == "evaluation")
+    losses = [line["loss"] for line in lines if line["event"] == "step"]
+    assert losses[-1] < 0.05 * losses[0]
+    # so small a network may stay in doubt about one of the two, depending on the machine's rounding
+    assert any(said == heard for said, heard in evaluation["samples"])
 
 
 def test_what_is_missing_or_wrong_is_one_sentence(
@@ -190,27 +192,16 @@ def test_tiny_presets_share_one_network_and_base_is_the_published_one() -> None:
     tiny = {name: load_preset(name).model for name in preset_names() if name.startswith(("tiny", "quick"))}
     assert len(tiny) == 5
     assert len(set(map(str, tiny.values()))) == 1
+    import torch
+
     from engine.model.pretraining import PretrainingModel
 
     base = load_preset("base-pretrain")
-    assert sum(parameter.numel() for parameter in PretrainingModel(base).parameters()) == 95_044_608
+    with torch.device("meta"):
+        published = PretrainingModel(base)
+    assert sum(parameter.numel() for parameter in published.parameters()) == 95_044_608
     # 64 workers of 1.4 million samples
     assert base.loop.batch_s * base.loop.accumulate * 16000 == 64 * 1_400_000
     finetune = load_preset("base-finetune-100h")
     assert finetune.model == base.model
     assert finetune.loop.batch_s * finetune.loop.accumulate * 16000 == 8 * 3_200_000
-
-
-def test_events_of_a_run_are_the_protocol(tmp_path: Path, corpus: Path, preset: Callable[..., str]) -> None:
-    """The lines on standard output are those of the file."""
-    out = tmp_path / "run"
-    order = [sys.executable, "-m", "engine", "pretrain", "--preset", preset("pretrain"), "--events", "--out", str(out)]
-    child = subprocess.run(
-        [*order, "--data", str(corpus / "train.tsv"), "--set", "loop.updates=2"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-    )
-    assert child.stdout == (out / events.EVENTS_FILE).read_text()
-    assert "stopped" not in child.stderr

@@ -14,6 +14,8 @@ from tests.desktop.screen import ROOT, virtual_screen
 
 SAMPLES = ROOT / "resources" / "samples"
 BEFORE_S, AFTER_S = 0.5, 1.2
+FEW_WORDS = ("ZERO", "TWO", "SIX", "SEVEN")
+AROUND_S = ((0.1, 0.3), (0.3, 0.6), (0.6, 0.1))
 
 
 @dataclass(frozen=True)
@@ -81,14 +83,27 @@ def window_environment(screen):
 
 @pytest.fixture
 def few_digits(tmp_path) -> Path:
-    """A data set small enough to learn by heart in a minute, where the app looks for its own."""
+    """Four words of one voice, with more or less quiet around, where the app looks for its own data sets.
+
+    With a preset small enough to learn them by heart in about a minute.
+    """
     source = ROOT / "resources" / "datasets" / "digits-mini"
-    folder = tmp_path / "studio-home" / "datasets" / "few"
-    rows = (source / "train.tsv").read_text(encoding="utf-8").splitlines()
-    chosen = [row for row in rows[1:] if row.split("\t")[2] == "jackson" and "_jackson_4." in row]
-    for row in chosen:
-        path = Path(row.split("\t")[0])
-        (folder / path.parent).mkdir(parents=True, exist_ok=True)
-        shutil.copy(source / path, folder / path)
-    (folder / "train.tsv").write_text("\n".join([rows[0], *chosen]) + "\n", encoding="utf-8")
+    home = tmp_path / "studio-home"
+    folder = home / "datasets" / "few"
+    folder.mkdir(parents=True)
+    header, *rows = [line.split("\t") for line in (source / "train.tsv").read_text(encoding="utf-8").splitlines()]
+    lines = ["\t".join(header)]
+    for path, _, speaker, transcript in rows:
+        if not path.endswith("_jackson_4.flac") or transcript not in FEW_WORDS:
+            continue
+        waveform, rate = soundfile.read(source / path, dtype="float32")
+        for before_s, after_s in AROUND_S:
+            before, after = (np.zeros(round(seconds * rate), np.float32) for seconds in (before_s, after_s))
+            padded = np.concatenate([before, waveform, after])
+            name = f"{transcript.lower()}-{before_s:.1f}-{after_s:.1f}.flac"
+            soundfile.write(folder / name, padded, rate)
+            lines.append("\t".join([name, f"{len(padded) / rate:.3f}", speaker, transcript]))
+    (folder / "train.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (home / "presets").mkdir()
+    shutil.copy(Path(__file__).with_name("by-heart.toml"), home / "presets")
     return folder

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from engine.events import STOP_FILE
+
 ROOT = Path(__file__).parents[2]
 POLL_S = 0.05
 
@@ -114,6 +116,9 @@ def opened_window(folder: Path, environment: dict[str, str]) -> Iterator[Window]
         assert process.wait(timeout=30) == 0, window.log()
     finally:
         ours.close()
+        # Runs outlive the window by design; those of a test that failed must not outlive the test for long.
+        for run in (folder / "studio-home" / "runs").glob("*"):
+            (run / STOP_FILE).touch()
         if process.poll() is None:
             process.kill()
             process.wait(timeout=10)

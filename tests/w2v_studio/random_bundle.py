@@ -10,6 +10,7 @@ from pathlib import Path
 
 def make_checkpoint(path: Path, feature_norm: str) -> None:
     import torch
+
     from engine.config import ModelConfig, RunConfig
     from engine.model.ctc import CtcModel
     from engine.text.vocabulary import Vocabulary

@@ -69,7 +69,8 @@ class Segment:
 class LiveRecognizer:
     """One stream of sound. Segments are numbered from 0. Not for several threads at once.
 
-    `mask_seed` seeds the displayed mask; `clock` (seconds) measures decodes for the adaptive hop.
+    `voice_activity` must belong to this stream alone, as it has a state. `mask_seed` seeds the displayed mask; `clock`
+    (seconds) measures decodes for the adaptive hop.
     """
 
     def __init__(

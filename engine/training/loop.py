@@ -16,11 +16,11 @@ from torch import Tensor
 
 from engine.config import RunConfig
 from engine.data.read_ahead import BatchStream
-from engine.events import CheckpointSaved, Evaluation, Finished, Step
+from engine.events import CheckpointSaved, Evaluation, Finished, Step, Warned
 from engine.training.checkpoint import Checkpoint
 from engine.training.losses import gumbel_temperature
 from engine.training.meter import Meter
-from engine.training.objectives import Contribution, Objective
+from engine.training.objectives import Contribution, Objective, is_collapsed
 from engine.training.optimizer import clip_gradients, divide_gradients, learning_rate
 from engine.training.run_folder import RunFolder
 
@@ -59,7 +59,7 @@ class Trainer:
     def train(self) -> Finished:
         """Updates until the run is complete, its time is over, or somebody wants it to stop."""
         loop, progress = self.run.loop, self.progress
-        self._meter, self._evaluated, self._saved = Meter(), -1, ""
+        self._meter, self._evaluated, self._saved, self._collapse_told = Meter(), -1, "", False
         self._began, self._first_step, self._elapsed_before = time.monotonic(), progress.step, progress.elapsed_s
         self.objective.model.train()
         reason = self._ended()
@@ -72,7 +72,7 @@ class Trainer:
             self.on_update(progress.step)
             reason = self._ended()
             if progress.step % loop.log_every == 0 or reason:
-                self.folder.emit(self._step_event(rate))
+                self._tell(self._step_event(rate))
             if progress.step % loop.evaluate_every == 0 or reason in ("completed", "time_limit"):
                 self._evaluate()
             if progress.step % loop.checkpoint_every == 0 or reason:
@@ -149,6 +149,18 @@ class Trainer:
             f"the {what} of update {self.progress.step + 1} is not a finite number, in the clips {named}: lower "
             "optimizer.peak_lr or set optimizer.clip_norm, and resume from the last checkpoint"
         )
+
+    def _tell(self, event: Step) -> None:
+        """Emit the event, and say it once when the numbers look well because nothing is left to tell apart."""
+        self.folder.emit(event)
+        if is_collapsed(event.code_perplexity, self.run) and not self._collapse_told:
+            self._collapse_told = True
+            message = (
+                f"the codebook has collapsed: code perplexity {event.code_perplexity:.2f} means that one code "
+                "stands for everything, so a loss near 0 means nothing; begin again with a lower optimizer.peak_lr, "
+                "more audio in an update (loop.batch_s, loop.accumulate) or objective.center_codes=true"
+            )
+            self.folder.emit(Warned(message=message, step=event.step))
 
     def _step_event(self, rate: float) -> Step:
         loop, progress = self.run.loop, self.progress

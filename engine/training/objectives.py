@@ -24,6 +24,8 @@ from engine.training.device import autocast
 from engine.training.losses import ctc_loss, gumbel_temperature, pretraining_loss
 
 SAMPLES_SHOWN = 5
+COLLAPSED = 1.05
+"""Code perplexity per codebook below which it has collapsed; one code in use gives 1."""
 
 
 @dataclass
@@ -58,6 +60,11 @@ class Objective(Protocol):
 
     def score(self, evaluation: Evaluation) -> float:
         """The number that the best checkpoint has least of."""
+
+
+def is_collapsed(code_perplexity: float | None, run: RunConfig) -> bool:
+    """Whether practically one code is in use: the loss goes to 0 and the accuracy to 1, and nothing is learned."""
+    return code_perplexity is not None and code_perplexity < COLLAPSED * run.model.codebook_groups
 
 
 def to_device(array: NDArray[Any], device: torch.device) -> Tensor:
@@ -139,8 +146,10 @@ class Pretraining:
         )
 
     def score(self, evaluation: Evaluation) -> float:
-        """The contrastive loss."""
-        return float("inf") if evaluation.loss is None else evaluation.loss
+        """The contrastive loss; a collapsed codebook, whose loss is 0 as all targets are equal, is never the best."""
+        if evaluation.loss is None or is_collapsed(evaluation.code_perplexity, self.run):
+            return float("inf")
+        return evaluation.loss
 
 
 class Finetuning:

@@ -19,7 +19,7 @@ from engine.data.audio import AudioCache
 from engine.data.batches import FinetuningCollator, PretrainingCollator
 from engine.data.examples import plan_examples
 from engine.data.manifest import read_manifest
-from engine.events import Evaluation, Event, Failed, Finished, Started, Step
+from engine.events import Evaluation, Event, Failed, Finished, Started, Step, Warned
 from engine.text.vocabulary import Vocabulary
 from engine.training import run_folder
 from engine.training.run_folder import RunFolder, busy_process, holds_run
@@ -243,6 +243,17 @@ def test_a_file_that_is_not_audio_fails_the_run_with_its_name(
     failed = train(small_run("pretrain", f"data.train={corpus / 'broken.tsv'}"), tmp_path)
     assert isinstance(failed, Failed)
     assert "broken.wav as audio" in failed.message
+
+
+def test_a_collapsed_codebook_is_told_once_and_never_the_best(
+    tmp_path: Path, small_run: Build, train: Train, told: Told
+) -> None:
+    run = small_run("pretrain", "objective.center_codes=false", "model.codebook_entries=1", "loop.evaluate_every=2")
+    train(run, tmp_path)
+    (warning,) = told(tmp_path, Warned)
+    assert "collapsed" in warning.message
+    assert not (tmp_path / "checkpoints/best.pt").exists()
+    assert told(tmp_path, Step)[-1].contrastive_loss == 0
 
 
 def test_constant_and_silent_audio_train_without_nan(tmp_path: Path, small_run: Build, train: Train) -> None:

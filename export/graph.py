@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from engine.model.ctc import CtcModel
-from export.channels_last import ChannelsLastEncoder
 from export.key_bias import BiasedAttention
 from export.time_norm import TimeNorm
 
@@ -64,24 +63,14 @@ class FeaturesGraph(nn.Module):
 
     def __init__(self, model: CtcModel) -> None:
         super().__init__()
-        extractor = model.backbone.feature_extractor
-        self.encoder: nn.Module
-        if model.backbone.config.feature_norm == "layer":
-            self.encoder = ChannelsLastEncoder(extractor)
-        else:
-            self.encoder = copy.deepcopy(extractor)
-            for block in self.encoder.conv_layers:
-                if isinstance(block.layer_norm, nn.GroupNorm):
-                    block.layer_norm = TimeNorm(block.layer_norm)
+        self.encoder = copy.deepcopy(model.backbone.feature_extractor)
+        for block in self.encoder.conv_layers:
+            if isinstance(block.layer_norm, nn.GroupNorm):
+                block.layer_norm = TimeNorm(block.layer_norm)
         self.latent_norm = model.backbone.feature_projection.layer_norm
         self.code_norm = model.quantizer_norm
         self.code_projection = model.quantizer.weight_proj
         self.groups, self.entries = model.quantizer.groups, model.quantizer.entries
-
-    @property
-    def whole_frames(self) -> bool:
-        """Whether the waveform may hold no samples beyond its last frame."""
-        return isinstance(self.encoder, ChannelsLastEncoder)
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, N) to latents (B, T, C), code_ids (B, T, G), code_probs (B, T, G, V)."""
@@ -138,12 +127,8 @@ def trace(model: CtcModel, metadata: Mapping[str, str]) -> tuple[onnx.ModelProto
     time_mask[:, 10:20] = True
     lengths = torch.tensor([frames, frames - 7])
     batch, length = Dim("batch"), Dim("frames", min=1)
-    features = FeaturesGraph(model)
-    overlap = config.receptive_field_samples - config.stride_samples
-    waveform_length = config.stride_samples * length + overlap if features.whole_frames else Dim("samples")
-    features_proto = _trace(features, (waveform,), ({0: batch, 1: waveform_length},), FEATURES)
-    if features.whole_frames:
-        _cut_to_whole_frames(features_proto, config.receptive_field_samples, config.stride_samples)
+    free = ({0: batch, 1: Dim("samples", min=config.receptive_field_samples)},)
+    features_proto = _trace(FeaturesGraph(model), (waveform,), free, FEATURES)
     rows = {0: batch, 1: length}
     context_proto = _trace(ContextGraph(model), (latents, time_mask, lengths), (rows, rows, {0: batch}), CONTEXT)
     return _finish(features_proto, FEATURES, metadata), _finish(context_proto, CONTEXT, metadata)
@@ -175,31 +160,6 @@ def _trace(module: nn.Module, example: tuple[Tensor, ...], free: tuple[Any, ...]
         raise ExportError("torch gave no ONNX program: use the torch version of this project")
     proto: onnx.ModelProto = program.model_proto
     return proto
-
-
-def _cut_to_whole_frames(proto: onnx.ModelProto, field: int, stride: int) -> None:
-    """Let the waveform have any length: samples beyond its last whole frame are cut off first.
-
-    In ONNX and not in the module, where torch would have to reason about every length's remainder.
-    """
-    for node in proto.graph.node:
-        for place, name in enumerate(node.input):
-            if name == "waveform":
-                node.input[place] = "whole_frames"
-    numbers = {"cut.field": field, "cut.stride": stride, "cut.from": 0, "cut.axis": 1}
-    for name, number in numbers.items():
-        proto.graph.initializer.append(onnx.helper.make_tensor(name, onnx.TensorProto.INT64, [1], [number]))
-    steps = [
-        onnx.helper.make_node("Shape", ["waveform"], ["cut.samples"], start=1, end=2),
-        onnx.helper.make_node("Sub", ["cut.samples", "cut.field"], ["cut.beyond"]),
-        onnx.helper.make_node("Div", ["cut.beyond", "cut.stride"], ["cut.strides"]),
-        onnx.helper.make_node("Mul", ["cut.strides", "cut.stride"], ["cut.length"]),
-        onnx.helper.make_node("Add", ["cut.length", "cut.field"], ["cut.to"]),
-        onnx.helper.make_node("Slice", ["waveform", "cut.from", "cut.to", "cut.axis"], ["whole_frames"]),
-    ]
-    nodes = list(proto.graph.node)
-    del proto.graph.node[:]
-    proto.graph.node.extend(steps + nodes)
 
 
 def _finish(proto: onnx.ModelProto, form: GraphForm, metadata: Mapping[str, str]) -> onnx.ModelProto:

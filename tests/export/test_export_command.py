@@ -12,6 +12,8 @@ from export import publish as publishing
 from export.__main__ import main
 from tests.export.conftest import LAYER_PRE
 
+pytestmark = pytest.mark.timeout(900)  # the exporter takes minutes on a busy machine
+
 
 def refused(capsys, *arguments) -> str:
     """Run, expect failure, return the one line on stderr."""

@@ -21,6 +21,8 @@ from tests.export.conftest import GROUP_POST, LAYER_PRE, VOCABULARY, make_model
 LAYER_POST = replace(LAYER_PRE, layer_norm_first=False)
 GROUP_PRE = replace(GROUP_POST, layer_norm_first=True, normalize_waveform=False)
 
+pytestmark = pytest.mark.timeout(900)  # the exporter takes minutes on a busy machine
+
 
 def run_bundle(folder, waveform, mask, lengths):
     features = onnxruntime.InferenceSession(folder / "features.onnx", providers=["CPUExecutionProvider"])

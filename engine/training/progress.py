@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TextIO
 
@@ -83,8 +84,8 @@ class ProgressDisplay:
                 initial=event.step,
                 unit="update",
                 file=self._stream,
-                dynamic_ncols=True,
-                bar_format="{percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} {postfix}",
+                ncols=shutil.get_terminal_size((120, 24)).columns,  # some terminals say they have 0 columns
+                bar_format="{percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt}{postfix}",
             )
 
     def _say(self, line: str) -> None:

@@ -79,12 +79,14 @@ class ProgressDisplay:
             f"parameters on {event.device}, {event.precision}"
         )
         if self._stream.isatty():
+            size = shutil.get_terminal_size((120, 24))  # tqdm hides its bar where a terminal says it has 0 x 0
             self._bar = tqdm(
                 total=event.updates,
                 initial=event.step,
                 unit="update",
                 file=self._stream,
-                ncols=shutil.get_terminal_size((120, 24)).columns,  # some terminals say they have 0 columns
+                ncols=size.columns,
+                nrows=size.lines,
                 bar_format="{percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt}{postfix}",
             )
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from engine.model.ctc import CtcModel
+from engine.model.feature_encoder import FeatureEncoder
 from export.key_bias import BiasedAttention
 from export.time_norm import TimeNorm
 
@@ -58,15 +59,26 @@ CONTEXT = GraphForm(
 )
 
 
+def _with_time_norm(encoder: FeatureEncoder) -> FeatureEncoder:
+    copied = copy.deepcopy(encoder)
+    for block in copied.conv_layers:
+        if isinstance(block.layer_norm, nn.GroupNorm):
+            block.layer_norm = TimeNorm(block.layer_norm)
+    return copied
+
+
 class FeaturesGraph(nn.Module):
-    """Waveform to latents and codes. The codes come from the norm that the quantizer was trained behind."""
+    """Waveform to latents and codes.
+
+    The codes come from the convolutions and the norm that the quantizer was trained behind. The convolutions run once
+    where fine-tuning has left them as they were, else a second time for the codes.
+    """
 
     def __init__(self, model: CtcModel) -> None:
         super().__init__()
-        self.encoder = copy.deepcopy(model.backbone.feature_extractor)
-        for block in self.encoder.conv_layers:
-            if isinstance(block.layer_norm, nn.GroupNorm):
-                block.layer_norm = TimeNorm(block.layer_norm)
+        self.encoder = _with_time_norm(model.backbone.feature_extractor)
+        shared = model.convolutions_are_pretrained()
+        self.code_encoder = self.encoder if shared else _with_time_norm(model.quantizer_encoder)
         self.latent_norm = model.backbone.feature_projection.layer_norm
         self.code_norm = model.quantizer_norm
         self.code_projection = model.quantizer.weight_proj
@@ -75,7 +87,8 @@ class FeaturesGraph(nn.Module):
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, N) to latents (B, T, C), code_ids (B, T, G), code_probs (B, T, G, V)."""
         features = self.encoder(waveform)
-        scores = self.code_projection(self.code_norm(features)).unflatten(-1, (self.groups, self.entries))
+        code_features = features if self.code_encoder is self.encoder else self.code_encoder(waveform)
+        scores = self.code_projection(self.code_norm(code_features)).unflatten(-1, (self.groups, self.entries))
         return self.latent_norm(features), scores.argmax(dim=-1), scores.softmax(dim=-1)
 
 

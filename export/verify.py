@@ -86,10 +86,9 @@ def run_torch(model: CtcModel, case: Case) -> Arrays:
     config = model.backbone.config
     samples = (case.frame_lengths - 1) * config.stride_samples + config.receptive_field_samples
     with torch.inference_mode():
-        output = model.backbone(
-            torch.from_numpy(case.waveform), torch.from_numpy(samples), torch.from_numpy(case.time_mask)
-        )
-        scores = model.code_logits(output.features)
+        waveform, lengths = torch.from_numpy(case.waveform), torch.from_numpy(samples)
+        output = model.backbone(waveform, lengths, torch.from_numpy(case.time_mask))
+        scores = model.code_logits(waveform, lengths)
         found = {
             "latents": output.latents,
             "code_ids": scores.argmax(dim=-1),

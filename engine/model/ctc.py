@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from engine.config import CtcConfig, RunConfig
+from engine.model.feature_encoder import FeatureEncoder
 from engine.model.quantizer import GumbelQuantizer
 from engine.model.wav2vec2 import Wav2Vec2
 
@@ -13,8 +15,9 @@ from engine.model.wav2vec2 import Wav2Vec2
 class CtcModel(nn.Module):
     """Backbone and a Linear head over the vocabulary.
 
-    The quantizer of pre-training stays aboard, frozen, with a frozen copy of the layer norm that it was trained behind:
-    the feature layer norm is fine-tuned, and codes computed behind it would slowly lose their meaning.
+    The quantizer of pre-training stays aboard, frozen, with frozen copies of the convolutions and the layer norm that
+    it was trained behind: those of the backbone are fine-tuned (the convolutions only if asked), and codes computed
+    behind them would slowly lose their meaning.
     """
 
     def __init__(self, config: RunConfig, vocabulary_size: int) -> None:
@@ -27,6 +30,7 @@ class CtcModel(nn.Module):
         nn.init.zeros_(self.head.bias)
         self.quantizer = GumbelQuantizer(config.model).requires_grad_(False)
         self.quantizer_norm = nn.LayerNorm(config.model.conv_channels[-1]).requires_grad_(False)
+        self.quantizer_encoder = FeatureEncoder(config.model).requires_grad_(False)
 
     def forward(
         self,
@@ -48,10 +52,18 @@ class CtcModel(nn.Module):
         scores: Tensor = self.head(F.dropout(contexts, self.final_dropout, self.training))
         return scores
 
-    def code_logits(self, features: Tensor) -> Tensor:
-        """Raw convolution output (B, T, C) to noise-free quantizer logits (B, T, G, V)."""
+    def code_logits(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Waveform (B, N) with (B,) valid samples to noise-free quantizer logits (B, T, G, V)."""
+        features = self.quantizer_encoder(self.backbone.normalize(waveform, lengths))
         scores: Tensor = self.quantizer.logits(self.quantizer_norm(features))
         return scores
+
+    def convolutions_are_pretrained(self) -> bool:
+        """Whether the backbone's convolutions are still those that the quantizer was trained behind."""
+        kept = self.quantizer_encoder.state_dict()
+        return all(
+            torch.equal(value, kept[name]) for name, value in self.backbone.feature_extractor.state_dict().items()
+        )
 
     def freeze_for(self, step: int, ctc: CtcConfig) -> None:
         """Choose what learns in update `step` (from 0): the head alone at first, the convolutions only if asked."""
@@ -59,3 +71,4 @@ class CtcModel(nn.Module):
         self.backbone.feature_extractor.requires_grad_(ctc.train_convolutions and step >= ctc.freeze_updates)
         self.quantizer.requires_grad_(False)
         self.quantizer_norm.requires_grad_(False)
+        self.quantizer_encoder.requires_grad_(False)

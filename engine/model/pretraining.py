@@ -76,7 +76,7 @@ class PretrainingModel(nn.Module):
         """
         latents = self.wav2vec2.feature_projection.layer_norm(self.wav2vec2.encode_features(waveform))
         logits = self.quantizer.logits(latents).flatten(0, 1)
-        self.quantizer.weight_proj.bias -= logits.mean(dim=0).flatten()
+        self.quantizer.weight_proj.bias.sub_(logits.mean(dim=0).flatten())
 
 
 def compare(c: Tensor, q: Tensor, codes: Tensor, distractors: Tensor, temperature: float) -> Tensor:

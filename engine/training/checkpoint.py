@@ -157,6 +157,8 @@ def ctc_from_pretraining(config: RunConfig, checkpoint: Checkpoint, vocabulary: 
             part, _, rest = name.partition(".")
             if part == "wav2vec2":
                 weights[f"backbone.{rest}"] = value
+                if rest.startswith("feature_extractor."):
+                    weights[f"quantizer_encoder.{rest.removeprefix('feature_extractor.')}"] = value
             elif part == "quantizer":
                 weights[name] = value
         norm = "wav2vec2.feature_projection.layer_norm"

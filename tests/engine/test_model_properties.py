@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from engine.config import DropoutConfig, MaskingConfig, ModelConfig, ObjectiveConfig, RunConfig
+from engine.config import CtcConfig, DropoutConfig, MaskingConfig, ModelConfig, ObjectiveConfig, RunConfig
 from engine.masking import draw_distractors, draw_time_mask
 from engine.model.ctc import CtcModel
 from engine.model.pretraining import PretrainingModel
 from engine.model.wav2vec2 import Wav2Vec2
+from engine.text.vocabulary import Vocabulary
+from engine.training.checkpoint import Checkpoint, ctc_from_pretraining
 
 QUIET = DropoutConfig(0, 0, 0, 0, 0, 0, 0)
 
@@ -125,6 +127,27 @@ def test_layerdrop_of_one_is_an_encoder_without_layers():
     none.load_state_dict({k: v for k, v in all_dropped.state_dict().items() if ".layers." not in k})
     waveform = torch.randn(1, 8000)
     torch.testing.assert_close(all_dropped(waveform).contexts, none(waveform).contexts)
+
+
+@pytest.mark.parametrize("train_convolutions", [False, True])
+def test_codes_keep_their_meaning_in_fine_tuning(train_convolutions):
+    torch.manual_seed(0)
+    before = PretrainingModel(RunConfig(model=small(), dropout=QUIET)).eval()
+    ctc = CtcConfig(train_convolutions=train_convolutions)
+    config = RunConfig(task="finetune", model=small(), dropout=QUIET, ctc=ctc)
+    start = Checkpoint(RunConfig(model=small(), dropout=QUIET), 1, before.state_dict())
+    model = ctc_from_pretraining(config, start, Vocabulary.english())
+    waveform = torch.randn(2, 16000)
+    with torch.no_grad():
+        features = before.wav2vec2.encode_features(waveform)
+        expected = before.quantizer.logits(before.wav2vec2.feature_projection.layer_norm(features))
+    torch.testing.assert_close(model.code_logits(waveform), expected)
+    model.freeze_for(0, ctc)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    model(waveform)[0].square().sum().backward()
+    optimizer.step()
+    torch.testing.assert_close(model.code_logits(waveform), expected)
+    assert model.convolutions_are_pretrained() is not train_convolutions
 
 
 def test_freezing_follows_the_recipe():

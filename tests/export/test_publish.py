@@ -37,7 +37,7 @@ def run_model(model, waveform, mask, lengths):
     rows = []
     with torch.no_grad():
         convolved = model.backbone.feature_extractor(waveform)
-        scores = model.quantizer.weight_proj(model.quantizer_norm(convolved))
+        scores = model.quantizer.weight_proj(model.quantizer_norm(model.quantizer_encoder(waveform)))
         scores = scores.view(*scores.shape[:2], model.quantizer.groups, -1)
         latents = model.backbone.feature_projection.layer_norm(convolved)
         for row, length in enumerate(lengths):
@@ -162,7 +162,7 @@ def test_card(export_small):
     assert card.codebook_trained
     assert card.created.startswith("20")
     model = exported.model
-    used = [model.backbone, model.head, model.quantizer_norm, model.quantizer.weight_proj]
+    used = [model.backbone, model.head, model.quantizer_norm, model.quantizer.weight_proj, model.quantizer_encoder]
     weights = sum(weight.numel() for part in used for weight in part.parameters())
     gains = model.backbone.encoder.pos_conv_embed.conv.parametrizations.weight.original0.numel()
     assert 0 <= card.parameters - (weights - gains) < 20  # and a few constants of the graphs

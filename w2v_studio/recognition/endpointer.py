@@ -1,7 +1,7 @@
 """Where speech begins, pauses and ends, from the probabilities of 32 ms blocks.
 
-prob    .1 .9 .8 .9 .2 .1 .3 .9 .8 .1 .1 .1 .1 ... .1
-turn       START         PAUSE RESUME      PAUSE      END
+prob    .1 .9 .8 .9 .2 .1 .3 .9 .8 .1 .1 .1 .1 ...  .1 ...  .1
+turn       START         PAUSE RESUME      PAUSE     PAUSE   END
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Turn(enum.Enum):
     """What a block changed."""
 
     START = "speech began"
-    PAUSE = "silence is long enough to prepare the final text"
+    PAUSE = "silence is long enough to prepare the final text, or to prepare it better"
     RESUME = "speech goes on after such a pause"
     END = "silence is long enough to end the segment"
     FULL = "the segment has reached its greatest length"
@@ -50,7 +50,7 @@ class Endpointer:
     @property
     def is_pausing(self) -> bool:
         """Whether the running segment is in a pause that was announced."""
-        return self._silence_samples() >= self._settings.speculation_ms * SAMPLES_PER_MS
+        return self._pause_stage() > 0
 
     @property
     def speech_start(self) -> int:
@@ -69,7 +69,7 @@ class Endpointer:
 
     def feed(self, probability: float) -> Turn | None:
         """Take the next block."""
-        was_pausing = self.is_pausing
+        stage_before = self._pause_stage()
         block, self._blocks = self._blocks, self._blocks + 1
         if self._speech_block is None:
             if probability < self._settings.speech_on:
@@ -78,9 +78,9 @@ class Endpointer:
             self._probabilities = [probability]
             return Turn.START
         self._probabilities.append(probability)
-        return self._inside(block, probability, was_pausing)
+        return self._inside(block, probability, stage_before)
 
-    def _inside(self, block: int, probability: float, was_pausing: bool) -> Turn | None:
+    def _inside(self, block: int, probability: float, stage_before: int) -> Turn | None:
         if probability >= self._settings.speech_on:
             self._silence_block = None
         elif probability < self._settings.speech_off and self._silence_block is None:
@@ -89,9 +89,15 @@ class Endpointer:
             return Turn.END
         if (self._blocks - self._segment_block) * BLOCK_SAMPLES >= self._settings.max_segment_s * 16000:
             return Turn.FULL
-        if self.is_pausing and not was_pausing:
+        stage = self._pause_stage()
+        if stage > stage_before:
             return Turn.PAUSE
-        return Turn.RESUME if was_pausing and not self.is_pausing else None
+        return Turn.RESUME if stage < stage_before else None
+
+    def _pause_stage(self) -> int:
+        """How many of the silences that prepare the final text have passed."""
+        silence = self._silence_samples()
+        return sum(silence >= ms * SAMPLES_PER_MS for ms in (self._settings.speculation_ms, self._settings.trailing_ms))
 
     def _silence_samples(self) -> int:
         return 0 if self._silence_block is None else (self._blocks - self._silence_block) * BLOCK_SAMPLES

@@ -8,7 +8,7 @@
         |
    endpointer --- speech goes on: every hop, decode the last 8 s      ---> PartialUpdate: committed + unstable
         |
-        +-------- short pause: decode the whole segment in advance
+        +-------- short pause: decode the whole segment in advance, and again with more of the silence
         +-------- long pause: that decode is the final text           ---> FinalUpdate
 
 Two texts of a segment: what is committed in partial updates stays on the screen unchanged while the segment runs, and

@@ -31,6 +31,8 @@ class LiveSettings:
     """Audio before the detected speech that belongs to the segment."""
     speculation_ms: int = 128
     """Silence after which the final decode is made in advance; it counts if speech does not resume."""
+    trailing_ms: int = 320
+    """Silence after which it is made once more, as models lose last words without 0.3 s of sound behind them."""
     max_segment_s: float = 20.0
     """Longer segments are cut at their longest inner silence."""
     min_cut_silence_ms: int = 98

@@ -14,7 +14,7 @@ def turns(endpointer, probabilities):
 
 
 def test_speech_starts_pauses_resumes_and_ends():
-    settings = LiveSettings(speculation_ms=128, min_silence_ms=400)
+    settings = LiveSettings(speculation_ms=128, trailing_ms=320, min_silence_ms=400)
     speech, silence = [0.9] * 10, [0.1]
     found = turns(Endpointer(settings), silence * 5 + speech + silence * 6 + speech + silence * 20)
     assert found == [
@@ -22,6 +22,7 @@ def test_speech_starts_pauses_resumes_and_ends():
         (15 + 4 - 1, Turn.PAUSE),  # 4 blocks of 32 ms are 128 ms
         (21, Turn.RESUME),
         (31 + 4 - 1, Turn.PAUSE),
+        (31 + 10 - 1, Turn.PAUSE),
         (31 + 13 - 1, Turn.END),  # 13 blocks are 416 ms
         *[(block, Turn.END) for block in range(44, 51)],  # until the owner calls end()
     ]

@@ -174,6 +174,13 @@ def test_the_final_decode_is_made_in_the_pause_and_used(recognizer, voice_activi
     assert set(decodes_at_end) == {0}  # the text was ready when the segment ended
 
 
+def test_the_final_decode_has_300_ms_of_sound_after_the_speech(recognizer, voice_activity, digits_waveform):
+    updates = run(LiveRecognizer(recognizer, voice_activity, STEADY), digits_waveform)
+    ends = [turn.time_s for turn in of_kind(updates, SpeechUpdate) if not turn.is_speech]
+    finals = of_kind(updates, FinalUpdate)
+    assert all(final.end_s - end >= 0.3 for end, final in zip(ends[:-1], finals[:-1], strict=True))
+
+
 def test_resumed_speech_drops_the_prepared_text(recognizer, voice_activity, digits_waveform):
     patient = LiveSettings(adaptive_hop=False, min_silence_ms=800)
     finals = of_kind(run(LiveRecognizer(recognizer, voice_activity, patient), digits_waveform), FinalUpdate)

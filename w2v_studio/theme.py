@@ -124,6 +124,8 @@ QLineEdit, QSpinBox, QDoubleSpinBox, QPlainTextEdit { background: $surface; bord
 QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QPlainTextEdit:focus { border: 2px solid $accent;
     padding: 5px 9px; }
 QLineEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled { color: $text_muted; background: $raised; }
+QSpinBox::up-button, QSpinBox::down-button { width: 0; border: none; }
+QSpinBox QLineEdit { border: none; padding: 0; background: transparent; }
 QTextEdit { background: transparent; border: none; selection-background-color: $accent;
     selection-color: $accent_text; }
 
@@ -140,6 +142,9 @@ QComboBox QAbstractItemView::item { min-height: 30px; padding: 2px 8px; border-r
 
 QCheckBox { spacing: 8px; background: transparent; }
 QCheckBox:focus { color: $accent; }
+QCheckBox::indicator { width: 14px; height: 14px; border: 2px solid $text_muted; border-radius: 5px;
+    background: $surface; }
+QCheckBox::indicator:checked { border: 2px solid $accent; background: $accent; }
 QListView, QTreeView, QTableView { background: transparent; border: none; outline: none; }
 QListView::item { border-radius: 8px; padding: 8px; }
 QListView::item:hover { background: $raised; }

@@ -39,12 +39,6 @@ TASKS: tuple[tuple[Task, str, str], ...] = (
     ("finetune", "Fine-tune", "Learn to write from speech with transcripts"),
 )
 
-SPIN_STYLE = """
-QSpinBox::up-button, QSpinBox::down-button { width: 0; border: none; }
-QSpinBox QLineEdit { border: none; padding: 0; background: transparent; }
-"""
-"""Arrows are of no use where numbers run into the thousands; the frame is the spin box's, not its field's."""
-
 
 class NewRunForm(QWidget):
     """Puts a RunPlan together and starts it; `run_started` tells the new run's folder."""
@@ -350,7 +344,6 @@ def _spin(name: str, words: str, most: int, suffix: str = "") -> QSpinBox:
     spin.setAccessibleName(words)
     spin.setGroupSeparatorShown(True)
     spin.setMinimumHeight(36)
-    spin.setStyleSheet(SPIN_STYLE)
     spin.lineEdit().setTextMargins(10, 0, 0, 0)
     return spin
 

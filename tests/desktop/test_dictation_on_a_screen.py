@@ -17,6 +17,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="Xvfb and PulseAudio are for Linux"),
 ]
 MOST_ERRORS = 0.34
+MOST_WORSE = 0.1
 
 
 def transcribed(path: Path) -> str:
@@ -54,8 +55,9 @@ def test_spoken_words_appear_in_the_window(tmp_path, say_digits, window_environm
         window.ask("grab", path=str(tmp_path / "dictated.png"))
     assert seen_early.strip(), "nothing was written while the speech went on"
     assert "torch" not in loaded
-    words = said.upper().split()
-    assert error_rates([(" ".join(speech.words), " ".join(words))]).wer <= MOST_ERRORS, said
-    # Live and from the file, the same model hears nearly the same.
-    whole = transcribed(speech.path).upper().split()
-    assert error_rates([(" ".join(whole), " ".join(words))]).wer <= MOST_ERRORS, (said, whole)
+    spoken = " ".join(speech.words)
+    live = error_rates([(spoken, said.upper())]).wer
+    assert live <= MOST_ERRORS, said
+    # The same model, from the whole file without pauses found: live words must not be worse.
+    whole = transcribed(speech.path)
+    assert live <= error_rates([(spoken, whole)]).wer + MOST_WORSE, (said, whole)

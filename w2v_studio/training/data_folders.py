@@ -1,4 +1,4 @@
-"""Where data sets are looked for: the app's own folder, folders a person added, and a checkout's neighbours."""
+"""Where data sets are looked for: the app's own folder, folders a person added, and a checkout's corpora."""
 
 from __future__ import annotations
 
@@ -48,6 +48,6 @@ class DataFolders:
 
 
 def checkout_data_folders() -> tuple[Path, ...]:
-    """Data that lies beside a repository checkout: `../shared/speech`. Nothing in an installed app."""
+    """Corpora in a repository checkout, where docs/corpora.md puts them. Nothing in an installed app."""
     checkout = Path(__file__).resolve().parents[2]
-    return (checkout.parent / "shared" / "speech",) if (checkout / "pyproject.toml").is_file() else ()
+    return (checkout / "corpora",) if (checkout / "pyproject.toml").is_file() else ()

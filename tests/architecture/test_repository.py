@@ -44,7 +44,7 @@ def test_tracked_files_name_no(what, pattern):
 def test_the_patterns_find_what_they_are_for():
     assert MACHINE_PATHS.search("open('/" + "work/main/x')")
     assert MACHINE_PATHS.search("cd /" + "home/ann/studio")
-    assert not MACHINE_PATHS.search("https://example.org/network/x")
+    assert not MACHINE_PATHS.search("https://example.org/" + "root/of/art")
     assert not MACHINE_PATHS.search("/usr/lib/libxcb.so")
     assert REGISTRY_HOSTS.search("https://" + "pypi.org/simple/numpy")
 

@@ -36,8 +36,7 @@ def transcribed(path: Path) -> str:
 
 @pytest.mark.parametrize("rate_hz", [48000, 44100])
 def test_spoken_words_appear_in_the_window(tmp_path, say_digits, window_environment, rate_hz):
-    if not installed_bundles():
-        pytest.skip("there is no model in resources/models to dictate with")
+    assert installed_bundles(), "the bundled model is missing from resources/models"
     speech = say_digits(rate_hz)
     with (
         virtual_microphone(tmp_path / "sound", rate_hz) as microphone,

@@ -20,17 +20,8 @@ EXPECTED_ERRORS = (AudioFileError, AudioUnavailable, BundleError, ProviderError)
 def run_command(options: argparse.Namespace) -> int:
     """Exit status of the command: 0 good, 1 an error that was told on standard error, 130 interrupted."""
     try:
-        if options.command == "devices":
-            from w2v_studio.commands.devices import print_devices
-
-            return print_devices(as_json=options.json)
-        if options.command == "dictate":
-            from w2v_studio.commands.dictate import dictate
-
-            return dictate(options, open_recognizer(options))
-        from w2v_studio.commands.transcribe import transcribe_files
-
-        return transcribe_files(options, open_recognizer(options))
+        status: int = options.run(options)
+        return status
     except EXPECTED_ERRORS as error:
         print_error(error)
         return 1

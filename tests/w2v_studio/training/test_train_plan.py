@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.__main__ import build_parser, new_run
+from engine.__main__ import build_parser
+from engine.commands.train import new_run
 from engine.config import ConfigError, RunConfig, load, with_settings
 from w2v_studio.assets import presets_folder
 from w2v_studio.training.plan import (

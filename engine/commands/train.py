@@ -1,0 +1,144 @@
+"""`w2v-engine pretrain`, `finetune` and `resume`: a run from its start, or from where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine import config as configuration
+from engine import events
+from engine.commands.usage import UsageError, absolute
+from engine.config import RunConfig
+from engine.data.manifest import read_manifest
+from engine.presets import load_preset, preset_names
+
+DEFAULT_PRESETS = {"pretrain": "tiny-pretrain", "finetune": "tiny-finetune"}
+TASKS = (
+    ("pretrain", "learn from speech without transcripts"),
+    ("finetune", "learn to write from speech with transcripts"),
+)
+
+
+def add_commands(commands: Any) -> None:
+    """Add the three commands to the subparsers."""
+    for task, words in TASKS:
+        command = commands.add_parser(task, help=words, description=words)
+        command.add_argument(
+            "--preset",
+            default=None,
+            help=f"a name ({', '.join(preset_names())}) or a file; without it {DEFAULT_PRESETS[task]}",
+        )
+        data = {"nargs": "+", "action": "extend", "type": Path, "metavar": "MANIFEST"}
+        command.add_argument("--data", **data, help="manifests to train on")
+        command.add_argument("--valid", **data, help="manifests for evaluation")
+        command.add_argument("--root", type=Path, help="folder of the manifests' paths; without it, their own")
+        command.add_argument("--from", dest="start", type=Path, help="checkpoint or run to take the weights from")
+        command.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
+        command.add_argument("--resume", action="store_true", help="go on with the run in --out")
+        _add_run_options(command)
+    command = commands.add_parser("resume", help="go on with a run that stopped")
+    command.add_argument("out", type=Path, metavar="RUN", help="folder of the run")
+    _add_run_options(command)
+
+
+def _add_run_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting, for example loop.updates=500 (see `w2v-engine settings`); may be repeated",
+    )
+    command.add_argument("--events", action="store_true", help="print event lines (JSON) instead of a progress bar")
+    command.set_defaults(run=train)
+
+
+def new_run(arguments: argparse.Namespace) -> RunConfig:
+    """The config of a new run, checked as far as it goes without torch. Raises ConfigError, DataError, UsageError."""
+    task = arguments.command
+    name = arguments.preset or DEFAULT_PRESETS[task]
+    run = load_preset(name)
+    if run.task != task:
+        fitting = [other for other in preset_names() if load_preset(other).task == task]
+        raise UsageError(f"the preset {name!r} is for {run.task}, not for {task}: choose from {', '.join(fitting)}")
+    run = configuration.with_settings(run, arguments.settings)
+    root = arguments.root or run.data.root
+    data = dataclasses.replace(
+        run.data,
+        train=tuple(absolute(arguments.data or run.data.train)),
+        valid=tuple(absolute(arguments.valid or run.data.valid)),
+        root=str(Path(root).absolute()) if root else None,
+    )
+    start = arguments.start or run.ctc.checkpoint
+    if start and not Path(start).exists():
+        raise UsageError(f"no checkpoint at {start}: give a .pt file, or the folder of a run that has saved one")
+    ctc = dataclasses.replace(run.ctc, checkpoint=str(Path(start).absolute()) if start else None)
+    run = dataclasses.replace(run, data=data, ctc=ctc)
+    if not run.data.train:
+        raise UsageError("there is nothing to train on: give manifests with --data")
+    for manifest in (*run.data.train, *run.data.valid):
+        read_manifest(Path(manifest))
+    return run
+
+
+def resumed_run(folder: Path, settings: Sequence[str]) -> RunConfig:
+    """The config of a run that goes on, with changes. Raises ConfigError, UsageError."""
+    if not (folder / events.CONFIG_FILE).is_file():
+        raise UsageError(f"there is no run at {folder} to resume: it has no {events.CONFIG_FILE}")
+    old = configuration.load(folder / events.CONFIG_FILE)
+    run = configuration.with_settings(old, settings)
+    if run.model != old.model or run.task != old.task:
+        raise UsageError("a run that goes on keeps its task and its model: leave out --set task and model.*")
+    return run
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train as told; the exit status. Raises UsageError, ConfigError, DataError."""
+    began = time.time()
+    folder: Path = arguments.out.absolute()
+    resume = arguments.command == "resume" or arguments.resume
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file: --out must name a folder")
+    run = resumed_run(folder, arguments.settings) if resume else new_run(arguments)
+    # Waiting threads sleep instead of spinning: beside other work, training on a CPU is several times faster so.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Only from here on: torch takes seconds to load.
+    from engine.training.progress import ProgressDisplay
+    from engine.training.run_folder import RunFolder, busy_process, holds_run
+    from engine.training.session import run_training
+    from engine.training.stopping import StopSignals
+    from engine.training.tensorboard import TensorBoardFiles
+
+    if not resume and holds_run(folder):
+        raise UsageError(f"{folder} already holds a run: add --resume to go on with it, or choose another --out")
+    busy = busy_process(folder)
+    if busy is not None:
+        raise UsageError(f"process {busy} is working on {folder} right now: stop it first, or choose another --out")
+    with StopSignals() as signals:
+        display = ProgressDisplay()
+        try:
+            record = RunFolder(folder, sys.stdout if arguments.events else None, (), began)
+        except OSError as error:
+            raise UsageError(f"cannot write into {folder}: {error.strerror or error}") from error
+        with record:
+            record.listeners.append(TensorBoardFiles(folder))
+            if not arguments.events:
+                record.listeners.append(display)
+            try:
+                ended = run_training(run, record, resume=resume, signals=signals, on_update=display.advanced)
+            finally:
+                display.close()
+    if isinstance(ended, events.Failed):
+        print(f"w2v-engine: {ended.message}", file=sys.stderr)
+        return 1
+    last = f"{arguments.out}: {ended.reason} at update {ended.step}"
+    hint = f"; go on with: w2v-engine resume {arguments.out}" if ended.reason == "stopped" else ""
+    print(last + hint, file=sys.stderr)
+    return 0

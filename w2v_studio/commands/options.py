@@ -1,0 +1,29 @@
+"""Options that several commands share. Only the standard library, as help is answered from here."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_recognition_options(parser: argparse.ArgumentParser) -> None:
+    """--bundle and --provider, as `running.open_recognizer` reads them."""
+    parser.add_argument("--bundle", metavar="NAME_OR_PATH", help="model to use (default: the first installed one)")
+    parser.add_argument(
+        "--provider",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where to compute; auto takes a GPU when it works (default: auto)",
+    )
+
+
+def add_format_option(parser: argparse.ArgumentParser, json_help: str) -> None:
+    """--format text or json."""
+    parser.add_argument("--format", choices=("text", "json"), default="text", help=f"{json_help} (default: text)")
+
+
+def seconds(text: str) -> float:
+    """A length of time above 0, in seconds."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
+    return value

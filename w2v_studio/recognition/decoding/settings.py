@@ -1,0 +1,51 @@
+"""What a user chooses about turning logits into words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+MODES = ("greedy", "beam", "lm")
+"""Best token of each frame; best sum over paths; the same with a word language model and a lexicon."""
+WIDEST_BEAM = 1024
+
+
+class DecodingError(ValueError):
+    """Decoding that cannot be done as asked. The message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Hotword:
+    """A phrase to listen for, and how much: 1 is the default strength, 0 turns it off."""
+
+    phrase: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class DecodingSettings:
+    """How final texts are decoded; partial ones always are as `partial` says.
+
+    `language_model` (ARPA, .gz too, or KenLM binary) and `lexicon` (WORD<tab>L E T T E R S |): None takes the
+    bundle's own. `lm_weight` and `word_score`: None takes the bundle's, or the defaults of decoding.bundle_files.
+    """
+
+    mode: str = "greedy"
+    beam_width: int = 32
+    lm_weight: float | None = None
+    word_score: float | None = None
+    language_model: Path | None = None
+    lexicon: Path | None = None
+    hotwords: tuple[Hotword, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what no decoder can do."""
+        if self.mode not in MODES:
+            raise DecodingError(f"no way to decode {self.mode!r}: choose {', '.join(MODES)}")
+        if not 1 <= self.beam_width <= WIDEST_BEAM:
+            raise DecodingError(f"a beam of {self.beam_width} is not from 1 to {WIDEST_BEAM}")
+
+    @property
+    def partial(self) -> DecodingSettings:
+        """For texts that may still change: greedy, with the same hotwords."""
+        return replace(self, mode="greedy")

@@ -41,6 +41,7 @@ COMMANDS = {
         Command("copy_all", "Copy the transcript", ("Ctrl+Shift+C",), "copy", "Dictate"),
         Command("save_text", "Save the transcript as a file", ("Ctrl+S",), "save", "Dictate"),
         Command("clear", "Clear the transcript", ("Ctrl+Shift+X",), "clear", "Dictate"),
+        Command("raw_words", "Show the words as recognised", ("Ctrl+Shift+W",), "", "Dictate"),
         Command("inspect_last", "Inspect the last recording", ("Ctrl+I",), "inspect", "Dictate"),
         Command("history", "Show past dictations", ("Ctrl+H",), "history", "Dictate"),
         Command("search_history", "Search past dictations", ("Ctrl+F",), "search", "Dictate"),

@@ -33,10 +33,24 @@ MICROPHONE = Setting("microphone", "", "Microphone; empty takes the system's")
 BUNDLE = Setting("bundle", "", "Folder of the model; empty takes the first one installed")
 PROVIDER = Setting("provider", "auto", "Where the model runs", ("auto", "cpu", "cuda"))
 LETTER_CASE = Setting("letter_case", "sentence", "Letters of the transcript", ("sentence", "lower", "as is"))
+WRITE_MARKS = Setting("write_marks", True, "Spoken punctuation and commands")
+WRITE_NUMBERS = Setting("write_numbers", True, "Numbers as digits")
+RAW_WORDS = Setting("raw_words", False, "Words as recognised")
 SHOW_HISTORY = Setting("show_history", False, "Show past dictations")
 WINDOW_GEOMETRY = Setting("window_geometry", "", "Place and size of the window, Qt's bytes in base 64")
 
-SETTINGS = (THEME, MICROPHONE, BUNDLE, PROVIDER, LETTER_CASE, SHOW_HISTORY, WINDOW_GEOMETRY)
+SETTINGS = (
+    THEME,
+    MICROPHONE,
+    BUNDLE,
+    PROVIDER,
+    LETTER_CASE,
+    WRITE_MARKS,
+    WRITE_NUMBERS,
+    RAW_WORDS,
+    SHOW_HISTORY,
+    WINDOW_GEOMETRY,
+)
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """Version N -> what makes the values of version N + 1 from those of version N."""

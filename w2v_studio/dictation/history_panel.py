@@ -17,8 +17,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from w2v_studio.dictation.letter_case import in_case
 from w2v_studio.dictation.store import Dictation
+from w2v_studio.dictation.written import written_line
+from w2v_studio.text_stage.stage import TextStage
 from w2v_studio.theme import Theme
 from w2v_studio.widgets.card import Card, styled_label
 from w2v_studio.widgets.time_axis import clock
@@ -67,7 +68,8 @@ class DictationDelegate(QStyledItemDelegate):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
-        self.case = "sentence"
+        self.stage: TextStage | None = None
+        self._lines: dict[int, str] = {}
 
     def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
         """Equal rows."""
@@ -96,22 +98,24 @@ class DictationDelegate(QStyledItemDelegate):
         length = clock(dictation.duration_s or 0.0) + ("  edited" if dictation.is_corrected else "")
         painter.drawText(inner, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignRight, length)
         painter.setFont(self._theme.font("body"))
-        text = " ".join(
-            in_case(s.raw_text, self.case) if s.corrected_text is None else s.text for s in dictation.segments
-        )
+        text = self._line(dictation)
         painter.setPen(self._theme.colour("text" if text else "text_muted"))
         line = painter.fontMetrics().elidedText(text or "No words", Qt.TextElideMode.ElideRight, inner.width())
         painter.drawText(inner.adjusted(0, 20, 0, 0), Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, line)
         painter.restore()
 
+    def forget(self, stage: TextStage) -> None:
+        """Write all rows anew, by `stage`."""
+        self.stage = stage
+        self._lines.clear()
 
-def shown_text(dictation: Dictation, case: str) -> str:
-    """The text in one line, corrections as they were typed."""
-    texts = (
-        in_case(segment.raw_text, case) if segment.corrected_text is None else segment.corrected_text
-        for segment in dictation.segments
-    )
-    return " ".join(text for text in texts if text)
+    def _line(self, dictation: Dictation) -> str:
+        """The text in one line, made when the row is first seen."""
+        if dictation.id not in self._lines:
+            self._lines[dictation.id] = (
+                written_line(self.stage, dictation) if self.stage else dictation.text.replace("\n", " ")
+            )
+        return self._lines[dictation.id]
 
 
 class HistoryView(QListView):
@@ -183,10 +187,10 @@ class HistoryPanel(Card):
         theme.changed.connect(self._dress)
         self._dress()
 
-    def set_dictations(self, dictations: Sequence[Dictation], case: str) -> None:
+    def set_dictations(self, dictations: Sequence[Dictation], stage: TextStage) -> None:
         """Show these, keeping the choice."""
         chosen = self.list.chosen()
-        self._delegate.case = case
+        self._delegate.forget(stage)
         self._rows.set_dictations(dictations)
         row = self._rows.row_of(chosen) if chosen is not None else None
         if row is not None:

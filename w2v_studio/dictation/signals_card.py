@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from PySide6.QtWidgets import QWidget
 
 from engine.text.ctc import Word
-from w2v_studio.dictation.letter_case import in_case
 from w2v_studio.dictation.scope import BIN_SAMPLES, ScopeSnapshot
 from w2v_studio.theme import Theme
 from w2v_studio.widgets.card import Card
@@ -60,6 +59,6 @@ class SignalsCard(Card):
 
 def word_span(word: Word, case: str) -> Span:
     """A word as a span of a lane."""
-    shown = in_case(word.word, "as is" if case == "as is" else "lower")
+    shown = word.word if case == "as is" else word.word.lower()
     times = f"{clock(word.start_s, 0.01)} to {clock(word.end_s, 0.01)}"
     return Span(word.start_s, word.end_s, shown, f"{shown}\n{times}\nconfidence {word.confidence:.0%}", word.confidence)

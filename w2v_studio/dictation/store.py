@@ -11,13 +11,17 @@ import json
 import re
 import sqlite3
 import time
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.text.ctc import Word
 from w2v_studio.assets import data_folder
+from w2v_studio.bundles import installed_bundles
 from w2v_studio.dictation.recording import cut_recording, recover_recording
+from w2v_studio.text_stage.rules import rules_for
+from w2v_studio.text_stage.spoken import spoken_transcript
 
 DATABASE = "studio.db"
 AUDIO_FOLDER = "dictations"
@@ -216,17 +220,22 @@ class DictationStore:
         """Remove a dictation and its recording at once."""
         self._remove(dictation, self.get(dictation).audio_path.name)
 
-    def corrections_manifest(self, path: Path) -> int:
+    def corrections_manifest(self, path: Path, language_of: Callable[[str], str]) -> int:
         """Write corrected segments as a manifest that fine-tuning reads, their sound as FLAC beside it.
 
-        Segments without a letter, and those with digits (a model of letters cannot spell them), are left out. Gives
-        the number of lines. With none, nothing is written and an older manifest is removed.
+        `language_of` gives the language of a model by its name. Segments without a letter, and those whose spoken
+        words cannot be known (`spoken_transcript`), are left out. Gives the number of lines. With none, nothing is
+        written and an older manifest is removed.
         """
         lines = []
         clips = path.parent / "clips"
         for dictation in reversed(self.search(limit=-1)):
             for segment in dictation.segments:
-                transcript = manifest_transcript(segment.corrected_text or "")
+                if not segment.corrected_text:
+                    continue
+                language = language_of(dictation.bundle)
+                spoken = spoken_transcript(segment.corrected_text, segment.words, rules_for(language))
+                transcript = manifest_transcript(spoken, language)
                 if not transcript or not dictation.audio_path.is_file():
                     continue
                 clip = clips / f"{dictation.audio_path.stem}-{segment.number}.flac"
@@ -276,13 +285,27 @@ def migrate(connection: sqlite3.Connection) -> None:
         connection.executescript(f"BEGIN;\n{MIGRATIONS[number]}\nPRAGMA user_version = {number + 1};\nCOMMIT;")
 
 
-def manifest_transcript(text: str) -> str:
-    """Uppercase words of A to Z and apostrophes, as manifests have them; empty where `text` has digits or no letter."""
+def manifest_transcript(text: str, language: str = "en") -> str:
+    """Upper-case words of letters and apostrophes, as manifests have them; empty where `text` has digits or no letter.
+
+    English keeps A to Z only, other languages the letters of their script.
+    """
     if any(letter.isdigit() for letter in text):
         return ""
-    plain = re.sub(r"[^A-Z']+", " ", text.upper().replace("’", "'"))
-    words = [word.strip("'") if not word.strip("'") else word for word in plain.split()]
-    return " ".join(word for word in words if word)
+    upper = text.upper().replace("’", "'")
+    if language == "en":
+        plain = re.sub(r"[^A-Z']+", " ", upper)
+    else:
+        kept = (letter if unicodedata.category(letter)[0] in "LM" or letter == "'" else " " for letter in upper)
+        plain = "".join(kept)
+    words = (word for word in plain.split() if word.strip("'"))
+    return " ".join(words)
+
+
+def bundle_languages() -> Callable[[str], str]:
+    """The language of an installed model by its name; English for one that is gone."""
+    known = {bundle.card.name: bundle.card.language for bundle in installed_bundles()}
+    return lambda name: known.get(name, "en")
 
 
 def corrections_manifest(path: Path, folder: Path | None = None) -> int:
@@ -290,4 +313,4 @@ def corrections_manifest(path: Path, folder: Path | None = None) -> int:
     if not ((data_folder() if folder is None else folder) / DATABASE).is_file():
         return 0
     with DictationStore(folder) as store:
-        return store.corrections_manifest(path)
+        return store.corrections_manifest(path, bundle_languages())

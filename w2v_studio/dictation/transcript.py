@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QRect, QSignalBlocker, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QResizeEvent, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextFormat
+from PySide6.QtGui import QColor, QResizeEvent, QTextBlock, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextFormat
 from PySide6.QtWidgets import QLabel, QScrollArea, QSizePolicy, QTextEdit, QVBoxLayout, QWidget
 
 from engine.text.ctc import Word
-from w2v_studio.dictation.letter_case import in_case, word_in_case
 from w2v_studio.dictation.model import FinalText
 from w2v_studio.dictation.store import Dictation
+from w2v_studio.dictation.written import spoken_words, written_segments
+from w2v_studio.text_stage.stage import Span, TextStage, Written
 from w2v_studio.theme import GRID_PX, Theme
 from w2v_studio.widgets.card import styled_label
 from w2v_studio.widgets.time_axis import clock
 
 KEY_PROPERTY = QTextFormat.Property.UserProperty + 1
 """On every paragraph: "dictation/segment", which splitting, joining and undoing keep."""
+NOT_KEPT = -1
+"""Stands for the number of a dictation that is not stored, such as a sample."""
 SAVE_DELAY_MS = 500
 UNSURE_BELOW = 0.5
 """Words with a lower confidence get a dotted underline."""
 UNSURE_COLOUR = QColor("#c98a2b")
 
 Key = tuple[int, int]
+
+
+@dataclass
+class Paragraph:
+    """A segment on the screen: what was recognised, and what a person made of it (None: nothing)."""
+
+    key: Key
+    words: tuple[Word, ...]
+    corrected: str | None = None
 
 
 class TranscriptEditor(QTextEdit):
@@ -39,6 +51,7 @@ class TranscriptEditor(QTextEdit):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
+        self._paragraphs: list[Paragraph] = []
         self._model_texts: dict[Key, str] = {}
         self._known_texts: dict[Key, str] = {}
         self._is_inserting = False
@@ -59,20 +72,42 @@ class TranscriptEditor(QTextEdit):
         theme.changed.connect(self._dress)
         self._dress()
 
-    def append_final(self, final: FinalText, case: str) -> None:
-        """Add the paragraph of a finished segment."""
-        self._append((final.dictation, final.segment), final.text, final.words, case)
+    def append_final(self, final: FinalText, stage: TextStage) -> None:
+        """Add the paragraph of a finished segment; a spoken "scratch that" takes earlier ones away."""
+        key = (NOT_KEPT if final.dictation is None else final.dictation, final.segment)
+        paragraph = Paragraph(key, spoken_words(final.text, final.words))
+        written = stage.write(paragraph.words)
+        self._paragraphs.append(paragraph)
+        self._is_inserting = True
+        cursor = QTextCursor(self.document())
+        cursor.beginEditBlock()
+        for _ in range(written.scratched):
+            remove_last_paragraph(cursor, final.dictation)
+        if written.text.strip():
+            self._insert(cursor, paragraph, written)
+        cursor.endEditBlock()
+        self._is_inserting = False
 
-    def show_dictation(self, dictation: Dictation, case: str) -> None:
+    def show_dictation(self, dictation: Dictation, stage: TextStage) -> None:
         """Show a past dictation instead of what is here."""
         self.save_corrections()
         self.forget()
-        for segment in dictation.segments:
-            key = (dictation.id, segment.number)
-            if segment.corrected_text is not None:
-                self._append(key, segment.raw_text, (), case, corrected=segment.corrected_text)
-            elif segment.raw_text:
-                self._append(key, segment.raw_text, segment.words, case)
+        for segment, written in written_segments(stage, dictation):
+            words = spoken_words(segment.raw_text, segment.words)
+            paragraph = Paragraph((dictation.id, segment.number), words, segment.corrected_text)
+            self._paragraphs.append(paragraph)
+            self._show(paragraph, written, stage)
+        self.document().clearUndoRedoStacks()
+
+    def write_again(self, stage: TextStage) -> None:
+        """Write the segments that are on the screen anew, by another stage; corrected ones stay as they are."""
+        self.save_corrections()
+        shown = self._shown_keys()
+        paragraphs = [paragraph for paragraph in self._paragraphs if paragraph.key in shown]
+        self.forget()
+        for paragraph in paragraphs:
+            self._paragraphs.append(paragraph)
+            self._show(paragraph, stage.write(paragraph.words), stage)
         self.document().clearUndoRedoStacks()
 
     def clear_text(self) -> None:
@@ -90,6 +125,7 @@ class TranscriptEditor(QTextEdit):
         with QSignalBlocker(self._save_timer):
             self._save_timer.stop()
         self.document().clear()
+        self._paragraphs.clear()
         self._model_texts.clear()
         self._known_texts.clear()
         self._is_inserting = False
@@ -100,52 +136,59 @@ class TranscriptEditor(QTextEdit):
         for key, text in self._texts().items():
             if text and self._known_texts.get(key) not in (None, text):
                 self._known_texts[key] = text
-                self.corrected.emit(*key, None if text == self._model_texts.get(key) else text)
+                corrected = None if text == self._model_texts.get(key) else text
+                for paragraph in self._paragraphs:
+                    if paragraph.key == key:
+                        paragraph.corrected = corrected
+                if key[0] != NOT_KEPT:
+                    self.corrected.emit(*key, corrected)
 
-    def _append(
-        self, key: tuple[int | None, int], text: str, words: Sequence[Word], case: str, corrected: str | None = None
-    ) -> None:
+    def _show(self, paragraph: Paragraph, written: Written | None, stage: TextStage) -> None:
+        """Add a paragraph at the end, unless there is nothing to show of it."""
+        if paragraph.corrected is None and (written is None or not written.text.strip()):
+            return
         self._is_inserting = True
         cursor = QTextCursor(self.document())
-        cursor.movePosition(QTextCursor.MoveOperation.End)
         cursor.beginEditBlock()
-        paragraph = QTextBlockFormat()
-        paragraph.setLineHeight(145, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
-        paragraph.setBottomMargin(GRID_PX / 2)
-        paragraph.setProperty(KEY_PROPERTY, "" if key[0] is None else f"{key[0]}/{key[1]}")
+        self._insert(cursor, paragraph, written or stage.write(paragraph.words))
+        cursor.endEditBlock()
+        self._is_inserting = False
+
+    def _insert(self, cursor: QTextCursor, paragraph: Paragraph, written: Written) -> None:
+        cursor.movePosition(QTextCursor.MoveOperation.End)
+        form = QTextBlockFormat()
+        form.setLineHeight(145, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+        form.setBottomMargin(GRID_PX / 2)
+        form.setProperty(KEY_PROPERTY, f"{paragraph.key[0]}/{paragraph.key[1]}")
         if self.document().isEmpty():
-            cursor.setBlockFormat(paragraph)
+            cursor.setBlockFormat(form)
             cursor.setBlockCharFormat(QTextCharFormat())
         else:
-            cursor.insertBlock(paragraph, QTextCharFormat())
-        shown = in_case(text, case)
-        if corrected is not None:
-            cursor.insertText(corrected, QTextCharFormat())
-        elif " ".join(word.word for word in words) == text and words:
-            for place, word in enumerate(words):
-                if place:
-                    cursor.insertText(" ", QTextCharFormat())
-                cursor.insertText(word_in_case(word.word, case, is_first=place == 0), word_format(word))
+            cursor.insertBlock(form, QTextCharFormat())
+        if paragraph.corrected is not None:
+            cursor.insertText(paragraph.corrected, QTextCharFormat())
         else:
-            cursor.insertText(shown, QTextCharFormat())
-        cursor.endEditBlock()
-        if key[0] is not None:
-            whole = (key[0], key[1])
-            self._model_texts[whole] = shown
-            self._known_texts[whole] = shown if corrected is None else corrected
-        self._is_inserting = False
+            for gap, span in _without_outer_breaks(written):
+                cursor.insertText(gap, QTextCharFormat())
+                cursor.insertText(span.text, span_format(span))
+        shown = " ".join(written.text.split())
+        self._model_texts[paragraph.key] = shown
+        self._known_texts[paragraph.key] = shown if paragraph.corrected is None else paragraph.corrected
 
     def _texts(self) -> dict[Key, str]:
         """The text of each segment now, its paragraphs joined."""
         found: dict[Key, list[str]] = {}
         block = self.document().begin()
         while block.isValid():
-            key = block.blockFormat().property(KEY_PROPERTY)
-            if key:
-                dictation, segment = str(key).split("/")
-                found.setdefault((int(dictation), int(segment)), []).append(block.text())
+            key = block_key(block)
+            if key is not None:
+                found.setdefault(key, []).append(block.text())
             block = block.next()
         return {key: " ".join(" ".join(parts).split()) for key, parts in found.items()}
+
+    def _shown_keys(self) -> set[Key]:
+        """The segments that have text on the screen."""
+        return {key for key, text in self._texts().items() if text}
 
     def _on_text_changed(self) -> None:
         if not self._is_inserting:
@@ -161,12 +204,47 @@ class TranscriptEditor(QTextEdit):
             self.setFixedHeight(height)
 
 
-def word_format(word: Word) -> QTextCharFormat:
-    """The tooltip of a word, and a dotted underline where the model was unsure."""
+def block_key(block: QTextBlock) -> Key | None:
+    """The segment that a paragraph belongs to."""
+    dictation, slash, segment = str(block.blockFormat().property(KEY_PROPERTY) or "").partition("/")
+    return (int(dictation), int(segment)) if slash else None
+
+
+def remove_last_paragraph(cursor: QTextCursor, dictation: int | None) -> None:
+    """Remove the last segment of `dictation` that is on the screen, with all its lines."""
+    wanted = NOT_KEPT if dictation is None else dictation
+    document = cursor.document()
+    last = document.lastBlock()
+    key = block_key(last)
+    if key is None or key[0] != wanted or not document.toPlainText():
+        return
+    first = last
+    while first.previous().isValid() and block_key(first.previous()) == key:
+        first = first.previous()
+    # The line break before it goes too; where there is none, an empty first line stays.
+    cursor.setPosition(max(first.position() - 1, 0))
+    cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
+    cursor.removeSelectedText()
+
+
+def _without_outer_breaks(written: Written) -> list[tuple[str, Span]]:
+    """The pieces of a paragraph; line breaks at its ends say nothing, as paragraphs are lines already."""
+    pieces = list(written.pieces())
+    while pieces and not pieces[0][1].text.strip():
+        pieces.pop(0)
+    while pieces and not pieces[-1][1].text.strip():
+        pieces.pop()
+    return pieces
+
+
+def span_format(span: Span) -> QTextCharFormat:
+    """The tooltip of written text: the words behind it, and a dotted underline where the model was unsure."""
     style = QTextCharFormat()
-    times = f"{clock(word.start_s, 0.01)} to {clock(word.end_s, 0.01)}"
-    style.setToolTip(f"{times}, confidence {word.confidence:.0%}")
-    if word.confidence < UNSURE_BELOW:
+    spoken = " ".join(word.word for word in span.words)
+    said = f"{spoken}: " if spoken.casefold() != span.text.casefold() else ""
+    times = f"{clock(span.words[0].start_s, 0.01)} to {clock(span.words[-1].end_s, 0.01)}"
+    style.setToolTip(f"{said}{times}, confidence {span.confidence:.0%}")
+    if span.confidence < UNSURE_BELOW:
         style.setUnderlineStyle(QTextCharFormat.UnderlineStyle.DotLine)
         style.setUnderlineColor(UNSURE_COLOUR)
     return style
@@ -205,11 +283,18 @@ class TranscriptPane(QScrollArea):
         self._dress()
         self._refresh()
 
-    def set_partial(self, committed: str, unstable: str, case: str) -> None:
-        """Show the running segment: committed words muted, unstable ones also slanted and underlined."""
-        shown = in_case(f"{committed} {unstable}".strip(), case)
-        committed = shown[: len(committed)]
-        self._partial = (committed, shown[len(committed) :].strip())
+    def set_partial(self, committed: str, unstable: str, stage: TextStage) -> None:
+        """Show the running segment: committed words muted, unstable ones also slanted and underlined.
+
+        Commands are shown as they were said: they are carried out when the segment is final.
+        """
+        literal = TextStage(stage.rules, replace(stage.options, commands=False))
+        settled, pieces = len(committed.split()), list(literal.write_text(f"{committed} {unstable}").pieces())
+        parts, seen = ["", ""], 0
+        for gap, span in pieces:
+            seen += len(span.words)
+            parts[seen > settled] += gap + span.text
+        self._partial = (parts[0].strip(), parts[1].strip(" "))
         self._dress()
         self._refresh()
 

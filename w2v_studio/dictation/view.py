@@ -13,10 +13,12 @@ from w2v_studio.audio.devices import InputDevice
 from w2v_studio.dictation.history_panel import HistoryPanel
 from w2v_studio.dictation.model import DictationModel, FinalText, SampleClip
 from w2v_studio.dictation.signals_card import SignalsCard
+from w2v_studio.dictation.text_menu import TextMenu, language_rules, text_options
 from w2v_studio.dictation.transcript import TranscriptPane
 from w2v_studio.dictation.transport import Transport
 from w2v_studio.recognition.sessions import Recognizer
 from w2v_studio.settings import LETTER_CASE, SHOW_HISTORY, Settings
+from w2v_studio.text_stage.stage import TextStage
 from w2v_studio.theme import GRID_PX, Theme
 from w2v_studio.widgets.buttons import IconButton, Picker
 from w2v_studio.widgets.card import Card, Notice
@@ -57,6 +59,8 @@ class DictationView(QWidget):
         self.signals = SignalsCard(theme)
         self.transport = Transport(theme, model.samples())
         self.history = HistoryPanel(theme)
+        self._text_stage: TextStage | None = None
+        self._language = ""
         self._build()
         self.toast = Toast(theme, self, bottom_px=TOAST_BOTTOM_PX)
         self._timer = QTimer(self)
@@ -115,7 +119,16 @@ class DictationView(QWidget):
         self._save_button = self._command_button("save_text", self._save_text)
         self._clear_button = self._command_button("clear", self._clear)
         self._clear_button.setObjectName("clear_button")
-        for button in (self._inspect_button, self._copy_button, self._save_button, self._clear_button):
+        self.text_menu = TextMenu(self._theme, self._settings)
+        self.text_menu.changed.connect(self._write_again)
+        make_action("raw_words", self._theme, self).triggered.connect(self.text_menu.toggle_raw)
+        for button in (
+            self.text_menu,
+            self._inspect_button,
+            self._copy_button,
+            self._save_button,
+            self._clear_button,
+        ):
             card.header.addWidget(button)
         card.body.addWidget(self.pane, 1)
         return card
@@ -227,7 +240,7 @@ class DictationView(QWidget):
     def _open_dictation(self, number: int) -> None:
         dictation = self._model.dictation(number)
         if dictation is not None and self._model.state == "idle":
-            self.pane.editor.show_dictation(dictation, self._case())
+            self.pane.editor.show_dictation(dictation, self._stage())
             self.pane.editor.setFocus()
 
     def _delete_dictation(self, number: int) -> None:
@@ -253,9 +266,23 @@ class DictationView(QWidget):
     def _case(self) -> str:
         return str(self._settings.get(LETTER_CASE))
 
+    def _stage(self) -> TextStage:
+        """The text stage as chosen, for the language of the model."""
+        recognizer = self._model.recognizer
+        language = recognizer.bundle.card.language if recognizer is not None else "en"
+        options = text_options(self._settings)
+        if self._text_stage is None or (language, options) != (self._language, self._text_stage.options):
+            self._language = language
+            self._text_stage = TextStage(language_rules(language), options)
+        return self._text_stage
+
+    def _write_again(self) -> None:
+        self.pane.editor.write_again(self._stage())
+        self._list_history()
+
     def _list_history(self) -> None:
         if self.history.isVisibleTo(self):
-            self.history.set_dictations(self._model.history(self.history.search.text()), self._case())
+            self.history.set_dictations(self._model.history(self.history.search.text()), self._stage())
 
     def _list_microphones(self, devices: list[InputDevice], problem: str) -> None:
         with QSignalBlocker(self.microphone_picker):
@@ -329,10 +356,10 @@ class DictationView(QWidget):
         self._enable_buttons()
 
     def _show_partial(self, committed: str, unstable: str) -> None:
-        self.pane.set_partial(committed, unstable, self._case())
+        self.pane.set_partial(committed, unstable, self._stage())
 
     def _append_final(self, final: FinalText) -> None:
-        self.pane.editor.append_final(final, self._case())
+        self.pane.editor.append_final(final, self._stage())
 
     def _enable_buttons(self) -> None:
         has_text = not self.pane.editor.document().isEmpty()

@@ -34,7 +34,7 @@ RAW = TextOptions("as is", marks=False, commands=False, numbers=False)
 
 @dataclass(frozen=True)
 class Span:
-    """A piece of written text and the words it stands for; `glue` says which side has no space."""
+    """A piece of written text and the words it stands for, orders included; `glue` is the side without a space."""
 
     text: str
     words: tuple[Word, ...]
@@ -96,7 +96,8 @@ class TextStage:
             meaning, length = self._phrase_at(words, place)
             if isinstance(meaning, Command) and meaning.do == "literal" and place + length < len(words):
                 _, literal = self._phrase_at(words, place + length)
-                for word in words[place + length : place + length + literal]:
+                yield None, tuple(words[place : place + length + 1])
+                for word in words[place + length + 1 : place + length + literal]:
                     yield None, (word,)
                 place += length + literal
                 continue
@@ -118,19 +119,20 @@ class TextStage:
         """Spans, each with the order of letters that came before it, and how many earlier stretches are scratched."""
         spans: list[tuple[Span, str]] = []
         scratched, letters = 0, ""
+        ordered: tuple[Word, ...] = ()
         for meaning, words in meanings:
             if isinstance(meaning, Command):
                 if meaning.do == "scratch":
                     scratched += not spans
                     _drop_last_sentence(spans)
                 else:
-                    letters = meaning.do
+                    letters, ordered = meaning.do, ordered + words
                 continue
             if isinstance(meaning, Mark):
                 spans.append((Span(meaning.write, words, meaning.glue, meaning.ends_sentence), ""))
             else:
-                spans.append((Span(words[0].word, words), letters))
-                letters = ""
+                spans.append((Span(words[-1].word, ordered + words), letters))
+                letters, ordered = "", ()
         return spans, scratched
 
     def _with_numbers(self, spans: list[tuple[Span, str]]) -> list[tuple[Span, str]]:
@@ -150,11 +152,12 @@ class TextStage:
         return result
 
     def _run_with_numbers(self, run: list[tuple[Span, str]]) -> list[tuple[Span, str]]:
-        words = [span.words[0] for span, _ in run]
+        words = [span.words[-1] for span, _ in run]
         result, place = [], 0
         for number in find_numbers(words, self.rules):
             result += run[place : number.start]
-            result.append((Span(number.text, tuple(words[number.start : number.end])), ""))
+            behind = tuple(word for span, _ in run[number.start : number.end] for word in span.words)
+            result.append((Span(number.text, behind), ""))
             place = number.end
         return result + run[place:]
 

@@ -6,10 +6,9 @@ from PySide6.QtGui import QGuiApplication, QTextCursor, QTextFormat
 
 from engine.text.ctc import Word
 from w2v_studio.audio.devices import InputDevice
-from w2v_studio.dictation.letter_case import in_case, word_in_case
 from w2v_studio.dictation.model import FinalText
 from w2v_studio.dictation.view import DictationView
-from w2v_studio.settings import LETTER_CASE, MICROPHONE
+from w2v_studio.settings import LETTER_CASE, MICROPHONE, RAW_WORDS, WRITE_MARKS, WRITE_NUMBERS
 from w2v_studio.theme import Theme
 
 pytestmark = pytest.mark.skipif(
@@ -213,10 +212,58 @@ def test_letters_are_shown_as_chosen(view, model, settings, case, shown):
     settings.set(LETTER_CASE, case)
     model.text_finalized.emit(final("THEN I SAID I'M IN"))
     assert view.transcript == shown
-    words = ["THEN", "I", "SAID", "I'M", "IN"]
-    assert " ".join(word_in_case(w, case, is_first=n == 0) for n, w in enumerate(words)) == in_case(
-        " ".join(words), case
-    )
+
+
+def test_spoken_marks_and_numbers_are_written_and_their_words_stay_at_hand(view, model):
+    model.text_finalized.emit(final("I SAW TWENTY ONE DOGS COMMA YES PERIOD AND CATS"))
+    assert view.transcript == "I saw 21 dogs, yes. And cats"
+    cursor = view.pane.editor.document().find("21")
+    assert cursor.charFormat().toolTip() == "TWENTY ONE: 0:02.00 to 0:03.50, confidence 90%"
+    model.partial_changed.emit("AND FORTY TWO COMMA", "SCRATCH THAT")
+    assert view.pane.partial_text == "And 42, scratch that"
+
+
+def test_scratch_that_takes_back_the_paragraph_before_and_undo_brings_it_again(view, model):
+    model.text_finalized.emit(final("KEEP THIS", 0, dictation=7))
+    model.text_finalized.emit(final("FIRST LINE NEW LINE WRONG", 1, dictation=7))
+    assert view.transcript == "Keep this\nFirst line\nWrong"
+    model.text_finalized.emit(final("SCRATCH THAT", 2, dictation=7))
+    assert view.transcript == "Keep this"
+    view.pane.editor.undo()
+    assert view.transcript == "Keep this\nFirst line\nWrong"
+    model.text_finalized.emit(final("SCRATCH THAT MORE", 3, dictation=7))
+    assert view.transcript == "Keep this\nMore"
+
+
+def test_scratch_that_never_reaches_into_another_dictation(view, model):
+    model.text_finalized.emit(final("DONE LONG AGO", 0, dictation=6))
+    model.text_finalized.emit(final("SCRATCH THAT", 0, dictation=7))
+    assert view.transcript == "Done long ago"
+
+
+def test_the_words_as_recognised_are_one_key_away_and_corrections_stay(qtbot, view, model, settings):
+    number = stored(view, "ONE COMMA TWO WURDS")
+    replace_word(view, "wurds", "words")
+    view.pane.editor.save_corrections()
+    assert model.dictation(number).segments[0].corrected_text == "One, two words"
+    model.text_finalized.emit(final("TWENTY ONE PERIOD", 1, dictation=number))
+    assert view.transcript == "One, two words\n21."
+    qtbot.keyClick(view, Qt.Key.Key_W, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    assert view.transcript == "One, two words\nTWENTY ONE PERIOD"
+    assert settings.get(RAW_WORDS)
+    view.text_menu.toggle_raw()
+    assert view.transcript == "One, two words\n21."
+    assert model.dictation(number).segments[0].corrected_text == "One, two words"
+
+
+def test_every_choice_of_the_text_menu_is_kept_and_shown_at_once(view, model, settings):
+    model.text_finalized.emit(final("TWENTY ONE COMMA YES"))
+    menu = {action.objectName(): action for action in view.text_menu.menu().actions()}
+    menu["text_write_numbers"].trigger()
+    assert view.transcript == "Twenty one, yes"
+    menu["text_write_marks"].trigger()
+    assert view.transcript == "Twenty one comma yes"
+    assert (settings.get(WRITE_NUMBERS), settings.get(WRITE_MARKS)) == (False, False)
 
 
 def test_everything_that_takes_the_keyboard_has_a_name(view):

@@ -162,6 +162,24 @@ def test_corrections_become_a_manifest_with_clips_of_the_segments(store, tmp_pat
     assert not path.exists()
 
 
+def test_corrections_keep_the_spoken_words_behind_written_text(store, tmp_path):
+    dictation = record(store, duration_s=3.0)
+    spoken = [
+        Word(word, 0.3 * n, 0.3 * n + 0.2, 0.9)
+        for n, word in enumerate(["I", "HAVE", "TWENTY", "ONE", "APPELS", "COMMA"])
+    ]
+    store.add_segment(dictation.id, 0, " ".join(word.word for word in spoken), spoken, 0.0, 2.0)
+    store.correct(dictation.id, 0, "I have 21 apples,")
+    path = tmp_path / "train.tsv"
+    assert corrections_manifest(path, tmp_path) == 1
+    assert path.read_text(encoding="utf-8").splitlines()[1].endswith("\tI HAVE TWENTY ONE APPLES COMMA")
+
+
+def test_other_languages_keep_their_letters():
+    assert manifest_transcript("Grüße, Ängström!", "de") == "GRÜSSE ÄNGSTRÖM"
+    assert manifest_transcript("привет мир", "ru") == "ПРИВЕТ МИР"
+
+
 def test_without_a_database_there_are_no_corrections(tmp_path):
     assert corrections_manifest(tmp_path / "train.tsv", tmp_path) == 0
     assert list(tmp_path.iterdir()) == []

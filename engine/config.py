@@ -202,11 +202,22 @@ class LoopConfig:
         "wall-clock seconds after which the run finishes early; the schedule follows the clock then; 0: none",
     )
     batch_s: float = setting(60.0, "audio seconds in a micro-batch")
-    accumulate: int = setting(1, "micro-batches summed in an update")
+    accumulate: int = setting(1, "micro-batches summed in an update, by all processes together")
     seed: int = setting(1, "seed of weights, masks, negatives and batch order")
     device: str = setting("auto", "auto, cpu, cuda or cuda:N")
     precision: Literal["auto", "fp32", "bf16"] = setting("auto", "auto: bf16 on a GPU that has it, else fp32")
     threads: int = setting(0, "CPU threads for the arithmetic; 0 leaves it to torch")
+    sharding: Literal["none", "fsdp"] = setting(
+        "none",
+        "under torchrun: none keeps the whole model in each process (DDP); fsdp spreads weights, gradients and "
+        "optimizer over all of them (FSDP2), for models above 1 B parameters",
+    )
+    activation_checkpointing: bool = setting(
+        False, "compute each Transformer layer again in the backward pass: far less memory, about a third more time"
+    )
+    compile: Literal["off", "auto", "on"] = setting(
+        "off", "torch.compile of the Transformer layers; auto: on a GPU; needs a C++ compiler"
+    )
     log_every: int = setting(10, "updates between step events")
     evaluate_every: int = setting(200, "updates between evaluations; the last update always evaluates")
     checkpoint_every: int = setting(200, "updates between checkpoints; the last update always saves")

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
+from torch.utils.checkpoint import checkpoint
 
 from engine.config import DropoutConfig, ModelConfig
 
@@ -103,12 +104,19 @@ class EncoderLayer(nn.Module):
 
 
 class ContextNetwork(nn.Module):
-    """Positions, then the layers. The stand-alone norm is at the entry (post-LN) or at the end (pre-LN)."""
+    """Positions, then the layers. The stand-alone norm is at the entry (post-LN) or at the end (pre-LN).
+
+    `checkpoint_activations` keeps only each layer's input for the backward pass and computes the rest again then.
+    `layerdrop_generator` draws which layers are skipped in training; None takes torch's own generator. One seeded alike
+    in all processes makes them skip the same layers.
+    """
 
     def __init__(self, config: ModelConfig, dropout: DropoutConfig) -> None:
         super().__init__()
         self.layer_norm_first = config.layer_norm_first
         self.dropout, self.layerdrop = dropout.dropout, dropout.layerdrop
+        self.checkpoint_activations = False
+        self.layerdrop_generator: torch.Generator | None = None
         self.pos_conv_embed = PositionalConvolution(config)
         self.layer_norm = nn.LayerNorm(config.embed_dim)
         self.layers = nn.ModuleList(EncoderLayer(config, dropout) for _ in range(config.layers))
@@ -130,7 +138,13 @@ class ContextNetwork(nn.Module):
         x = F.dropout(x, self.dropout, self.training)
         for layer in self.layers:
             # No random call in evaluation: the exporter sees a plain loop.
-            if self.training and self.layerdrop > 0 and float(torch.rand(())) < self.layerdrop:
+            if self.training and self.layerdrop > 0 and self._draw() < self.layerdrop:
                 continue
-            x = layer(x, key_mask)
+            if self.checkpoint_activations and self.training and torch.is_grad_enabled():
+                x = checkpoint(layer, x, key_mask, use_reentrant=False)
+            else:
+                x = layer(x, key_mask)
         return self.layer_norm(x) if self.layer_norm_first else x
+
+    def _draw(self) -> float:
+        return float(torch.rand((), generator=self.layerdrop_generator))

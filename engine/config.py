@@ -55,6 +55,7 @@ class ModelConfig:
     codebook_entries: int = setting(320, "entries V in each codebook")
     codevector_dim: int = setting(256, "size of the concatenated codevectors; must be a multiple of G")
     final_dim: int = setting(256, "size in which contexts and targets are compared")
+    adapter_dim: int = setting(0, "inner width of each layer's language adapter (MMS, pre-LN only); 0 has none")
     normalize_waveform: bool = setting(False, "zero mean and unit variance per utterance before the network")
 
     def __post_init__(self) -> None:
@@ -70,6 +71,8 @@ class ModelConfig:
         ):
             if part < 1 or whole % part:
                 raise ConfigError(f"model.{name}={part} must divide model.embed_dim={whole}")
+        if self.adapter_dim and not self.layer_norm_first:
+            raise ConfigError(f"model.adapter_dim={self.adapter_dim} needs model.layer_norm_first=true, as in MMS")
         if self.codebook_groups < 1 or self.codevector_dim % self.codebook_groups:
             raise ConfigError(
                 f"model.codevector_dim={self.codevector_dim} must be a multiple of "

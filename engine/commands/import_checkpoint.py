@@ -11,8 +11,8 @@ from engine.commands.usage import UsageError
 
 DESCRIPTION = (
     "Turn a wav2vec 2.0 checkpoint of transformers, fairseq or torchaudio into one of this engine: to fine-tune "
-    "further, to evaluate, or to export as a bundle. Nothing in the files is run. Weights that are missing, unexpected or of "
-    "another shape are an error that names them."
+    "further, to evaluate, or to export as a bundle. Nothing in the files is run. Weights that are missing, unexpected "
+    "or of another shape are an error that names them."
 )
 
 

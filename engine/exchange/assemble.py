@@ -61,8 +61,8 @@ def refuse_other_parent(child: PublishedModel, parent: PublishedModel, codebook:
     if not differences[worst] <= SAME:
         raise CheckpointError(
             f"{parent.origin} is not the parent of {child.origin}, or its convolutions were trained further: the "
-            f"feature encoders differ by up to {differences[worst]:.3g} (in {worst}; at most {SAME:g} is allowed), and codes "
-            "chosen behind another encoder mean something else"
+            f"feature encoders differ by up to {differences[worst]:.3g} (in {worst}; at most {SAME:g} is allowed), and "
+            "codes chosen behind another encoder mean something else"
         )
 
 

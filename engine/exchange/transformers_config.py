@@ -32,6 +32,7 @@ SIZES = {
     "codebook_entries": ("num_codevectors_per_group", 320),
     "codevector_dim": ("codevector_dim", 256),
     "final_dim": ("proj_codevector_dim", 256),
+    "adapter_dim": ("adapter_attn_dim", 0),
 }
 """Our name of a size to transformers' and its default there."""
 DROPOUTS = {
@@ -62,7 +63,6 @@ REQUIRED: dict[str, tuple[Any, str]] = {
     "feat_extract_activation": ("gelu", "the convolutions' activation is the exact GELU"),
     "layer_norm_eps": (1e-5, "the norms use 1e-5"),
     "add_adapter": (False, "its extra convolutions lower the frame rate, and recognition here counts on 20 ms"),
-    "adapter_attn_dim": (None, "see below"),
     "position_embeddings_type": (None, "its attention has relative positions of its own (a Conformer)"),
 }
 """Settings with the one value that this network has, and why. `None` also stands for absent."""
@@ -183,6 +183,7 @@ def write_config(run: RunConfig, kind: Kind, tokens: Mapping[str, int | None], v
         "ctc_zero_infinity": True,
         "dtype": "float32",
     }
+    values["adapter_attn_dim"] = run.model.adapter_dim or None
     values |= {f"{name}_token_id": place for name, place in tokens.items() if name != "unk" and place is not None}
     if kind == "ctc":
         values["vocab_size"] = vocabulary_size

@@ -78,6 +78,21 @@ class FeedForward(nn.Module):
         return mixed
 
 
+class LanguageAdapter(nn.Module):
+    """What MMS adds to each layer for a language (arXiv 2305.13516): norm, narrow Linear, ReLU, Linear."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.linear_1 = nn.Linear(width, inner)
+        self.linear_2 = nn.Linear(inner, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) to (B, T, D): what is to be added to x."""
+        added: Tensor = self.linear_2(F.relu(self.linear_1(self.norm(x))))
+        return added
+
+
 class EncoderLayer(nn.Module):
     """Attention and feed-forward with residuals; the norm stands before (pre-LN) or after (post-LN) each."""
 
@@ -89,12 +104,14 @@ class EncoderLayer(nn.Module):
         self.layer_norm = nn.LayerNorm(config.embed_dim)
         self.feed_forward = FeedForward(config, dropout.activation)
         self.final_layer_norm = nn.LayerNorm(config.embed_dim)
+        self.adapter_layer = LanguageAdapter(config.embed_dim, config.adapter_dim) if config.adapter_dim else None
 
     def forward(self, x: Tensor, key_mask: Tensor | None) -> Tensor:
         """(B, T, D) to (B, T, D)."""
         if self.layer_norm_first:
             x = x + self._drop(self.attention(self.layer_norm(x), key_mask))
-            return x + self._drop(self.feed_forward(self.final_layer_norm(x)))
+            x = x + self._drop(self.feed_forward(self.final_layer_norm(x)))
+            return x if self.adapter_layer is None else x + self.adapter_layer(x)
         x = self.layer_norm(x + self._drop(self.attention(x, key_mask)))
         y: Tensor = self.final_layer_norm(x + self._drop(self.feed_forward(x)))
         return y

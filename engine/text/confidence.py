@@ -16,18 +16,30 @@ DEFAULT_TEMPERATURE = 0.5
 """For a model without a fitted one."""
 
 
-def frame_confidence(logits: NDArray[np.float32], temperature: float = DEFAULT_TEMPERATURE) -> NDArray[np.float32]:
-    """Confidence in 0 to 1 of each row of `logits` (frames, tokens); 0 for a row that is not finite."""
+def frame_confidence(
+    logits: NDArray[np.float32], temperature: float = DEFAULT_TEMPERATURE, largest: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Confidence in 0 to 1 of each row of `logits` (frames, tokens); 0 for a row that is not finite.
+
+    `largest` (frames,) are the rows' maxima, where they are known already: finding them is half the work.
+    """
     tokens = logits.shape[-1]
     if tokens < 2:
         return np.ones(len(logits), np.float32)
-    scaled = (logits - logits.max(axis=-1, keepdims=True)) * np.float32(1 / temperature)
-    # p ** order without a division in between: exp(order * x) / (sum of exp(x)) ** order
-    power = np.exp(scaled * np.float32(ORDER)).sum(axis=-1) / np.exp(scaled).sum(axis=-1) ** np.float32(ORDER)
-    entropy = (power - 1) / (1 - ORDER)
-    least = np.exp(-(tokens ** (1 - ORDER) - 1) / (1 - ORDER))
-    result = (np.exp(-entropy) - least) / (1 - least)
-    return np.nan_to_num(np.clip(result, 0, 1), nan=0.0).astype(np.float32, copy=False)
+    if largest is None:
+        largest = logits.max(axis=-1)
+    # exp(order * x) for all, of which exp(x) is the cube: one exponential serves both sums of
+    # sum of p ** order = sum of exp(order * x) / (sum of exp(x)) ** order. Sums as products: quicker on short rows.
+    ones = np.ones(tokens, np.float32)
+    roots = logits - largest[:, None]
+    roots *= np.float32(ORDER / temperature)
+    np.exp(roots, out=roots)
+    power = roots @ ones
+    roots *= roots * roots
+    power /= np.cbrt(roots @ ones)
+    least = np.float32(np.exp((1 - tokens ** (1 - ORDER)) / (1 - ORDER)))
+    result: NDArray[np.float32] = (np.exp((power - 1) * np.float32(-1 / (1 - ORDER))) - least) / (1 - least)
+    return np.fmin(np.fmax(result, 0), 1)  # fmax also takes 0 for not-a-number
 
 
 def peak_confidence(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:
@@ -36,5 +48,5 @@ def peak_confidence(logits: NDArray[np.float32], temperature: float = 1.0) -> ND
     if tokens < 2:
         return np.ones(len(logits), np.float32)
     scaled = (logits - logits.max(axis=-1, keepdims=True)) / temperature
-    peak = 1 / np.exp(scaled).sum(axis=-1)
-    return np.nan_to_num((tokens * peak - 1) / (tokens - 1), nan=0.0).astype(np.float32, copy=False)
+    result: NDArray[np.float32] = (tokens / np.exp(scaled).sum(axis=-1) - 1) / (tokens - 1)
+    return np.fmax(result, 0)

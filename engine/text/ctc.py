@@ -8,6 +8,8 @@ Other decoders make words of their own paths of one token a frame with `words_of
 
 from __future__ import annotations
 
+import itertools
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +19,9 @@ from numpy.typing import NDArray
 
 from engine.text.confidence import DEFAULT_TEMPERATURE, frame_confidence
 from engine.text.vocabulary import Vocabulary
+
+_ZERO = (0,)
+_ENCODING = "utf-32-le" if sys.byteorder == "little" else "utf-32-be"
 
 
 @dataclass(frozen=True)
@@ -31,22 +36,32 @@ class Word:
 
 @dataclass(frozen=True, eq=False)
 class TokenKinds:
-    """What each index of a vocabulary stands for: `is_letter` and `is_separator` (tokens,), and its `text`."""
+    """What each index of a vocabulary stands for: `is_letter` and `is_separator` (tokens,), and its `text`.
+
+    `characters` (tokens,) are the texts' first ones; `has_plain_letters` says that each letter has one, and no space.
+    """
 
     is_letter: NDArray[np.bool_]
     is_separator: NDArray[np.bool_]
     text: tuple[str, ...]
+    characters: NDArray[np.str_]
+    has_plain_letters: bool
 
 
 @lru_cache(maxsize=16)
 def token_kinds(vocabulary: Vocabulary) -> TokenKinds:
     """The table of a vocabulary; blank and specials are neither letter nor separator."""
-    silent = [
-        place == vocabulary.blank or (token in vocabulary.specials and token != vocabulary.separator)
-        for place, token in enumerate(vocabulary.tokens)
-    ]
-    separator = np.array([token == vocabulary.separator for token in vocabulary.tokens])
-    return TokenKinds(~(np.array(silent) | separator), separator & ~np.array(silent), vocabulary.tokens)
+    tokens = vocabulary.tokens
+    is_separator = np.array([token == vocabulary.separator for token in tokens])
+    is_silent = np.array([token in vocabulary.specials for token in tokens])
+    is_silent[vocabulary.blank] = True
+    is_letter = ~(is_silent | is_separator)
+    plain = all(
+        len(token) == 1 and token != "\0" and not token.isspace()
+        for token, counts in zip(tokens, is_letter, strict=True)
+        if counts
+    )
+    return TokenKinds(is_letter, is_separator, tokens, np.array([token[:1] for token in tokens], "U1"), plain)
 
 
 def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -63,40 +78,49 @@ def words_of_path(
     stride_s: float = 0.02,
     offset_s: float = 0.0,
     temperature: float = DEFAULT_TEMPERATURE,
+    largest: NDArray[np.float32] | None = None,
 ) -> list[Word]:
     """Words of a CTC path (frames,) over `logits` (frames, tokens): repeats merged, blanks and specials dropped.
 
     Times are frames x `stride_s` + `offset_s`, from a word's first letter frame to its last one's end.
+    `largest` (frames,) are the rows' maxima, where the caller has them.
     """
     if len(path) == 0:
         return []
     kinds = token_kinds(vocabulary)
-    starts = np.concatenate(([0], (path[1:] != path[:-1]).nonzero()[0] + 1))
-    tokens = path[starts]
+    bounds = _bounds(path)
+    tokens = path[bounds[:-1]]
     letters = kinds.is_letter[tokens].nonzero()[0]
     if len(letters) == 0:
         return []
-    ends = np.append(starts[1:], len(path))[letters]
-    numbers = kinds.is_separator[tokens].cumsum()[letters]  # separators before each letter
-    firsts = np.concatenate(([0], (numbers[1:] != numbers[:-1]).nonzero()[0] + 1))
-    lasts = np.append(firsts[1:], len(letters))
+    separators_before = kinds.is_separator[tokens].cumsum()[letters]
+    word_bounds = _bounds(separators_before)
+    begins = bounds[letters[word_bounds[:-1]]]
+    ends = bounds[letters[word_bounds[1:] - 1] + 1]
     frames = kinds.is_letter[path].nonzero()[0]
-    begins = starts[letters][firsts]
-    least = np.minimum.reduceat(frame_confidence(logits[frames], temperature), frames.searchsorted(begins))
-    texts = [kinds.text[token] for token in tokens[letters].tolist()]
-    columns = zip(
-        firsts.tolist(),
-        lasts.tolist(),
-        (begins * stride_s + offset_s).round(4).tolist(),
-        (ends[lasts - 1] * stride_s + offset_s).round(4).tolist(),
-        least.tolist(),
-        strict=True,
-    )
-    words = (
-        Word("".join(texts[first:last]), start_s, end_s, confidence)
-        for first, last, start_s, end_s, confidence in columns
-    )
-    return [word for word in words if word.word.strip()]
+    confidences = frame_confidence(logits[frames], temperature, None if largest is None else largest[frames])
+    least = np.minimum.reduceat(confidences, frames.searchsorted(begins)).tolist()
+    times = (np.concatenate((begins, ends)) * stride_s + offset_s).round(4).tolist()
+    texts = _texts(kinds, tokens[letters], word_bounds.tolist())
+    words = [Word(*columns) for columns in zip(texts, times[: len(least)], times[len(least) :], least, strict=True)]
+    return words if kinds.has_plain_letters else [word for word in words if word.word.strip()]
+
+
+def _bounds(values: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Where runs of equal values start, and the end of the last one."""
+    edges = (values[1:] != values[:-1]).nonzero()[0]
+    edges += 1
+    return np.concatenate((_ZERO, edges, (len(values),)))
+
+
+def _texts(kinds: TokenKinds, tokens: NDArray[np.intp], bounds: list[int]) -> list[str]:
+    """The words that letter tokens spell."""
+    if kinds.has_plain_letters:
+        # All letters at once; a token is a character.
+        joined = kinds.characters[tokens].tobytes().decode(_ENCODING)
+        return [joined[start:end] for start, end in itertools.pairwise(bounds)]
+    letters = [kinds.text[token] for token in tokens.tolist()]
+    return ["".join(letters[start:end]) for start, end in itertools.pairwise(bounds)]
 
 
 def decode_words(
@@ -107,7 +131,9 @@ def decode_words(
     temperature: float = DEFAULT_TEMPERATURE,
 ) -> list[Word]:
     """Greedy words of `logits` (frames, tokens)."""
-    return words_of_path(logits.argmax(axis=-1), logits, vocabulary, stride_s, offset_s, temperature)
+    path = logits.argmax(axis=-1)
+    largest = logits[np.arange(len(path)), path]
+    return words_of_path(path, logits, vocabulary, stride_s, offset_s, temperature, largest)
 
 
 def text_of(words: Sequence[Word]) -> str:

@@ -6,6 +6,7 @@ final texts     build_decoder(bundle, settings)
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +14,16 @@ from numpy.typing import NDArray
 
 from engine.text.ctc import Word, decode_words
 from export.bundle import Bundle
+from w2v_studio.recognition.decoding.bundle_files import (
+    LANGUAGE_MODEL_FILES,
+    DecodingDefaults,
+    language_model_file,
+    lexicon_file,
+    read_defaults,
+)
+from w2v_studio.recognition.decoding.hotwords import HotwordSpotter
+from w2v_studio.recognition.decoding.language_model import LanguageModelDecoder
+from w2v_studio.recognition.decoding.prefix_beam import BeamDecoder
 from w2v_studio.recognition.decoding.settings import DecodingError, DecodingSettings
 
 
@@ -27,17 +38,56 @@ class Decoder(Protocol):
 class GreedyDecoder:
     """The best token of each frame."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        self._vocabulary, self._stride_s = bundle.vocabulary, bundle.stride_s
+    def __init__(self, bundle: Bundle, temperature: float) -> None:
+        self._vocabulary, self._stride_s, self._temperature = bundle.vocabulary, bundle.stride_s, temperature
 
     def decode(self, logits: NDArray[np.float32], first_frame: int = 0) -> list[Word]:
         """See Decoder."""
-        return decode_words(logits, self._vocabulary, self._stride_s, first_frame * self._stride_s)
+        offset_s = first_frame * self._stride_s
+        return decode_words(logits, self._vocabulary, self._stride_s, offset_s, self._temperature)
+
+
+class HotwordDecoder:
+    """Another decoder's words, with hotwords where they were said."""
+
+    def __init__(self, decoder: Decoder, spotter: HotwordSpotter, stride_s: float, temperature: float) -> None:
+        self._decoder, self._spotter = decoder, spotter
+        self._stride_s, self._temperature = stride_s, temperature
+
+    def decode(self, logits: NDArray[np.float32], first_frame: int = 0) -> list[Word]:
+        """See Decoder."""
+        words = self._decoder.decode(logits, first_frame)
+        return self._spotter.replace(words, logits, self._stride_s, first_frame * self._stride_s, self._temperature)
 
 
 def build_decoder(bundle: Bundle, settings: DecodingSettings | None = None) -> Decoder:
-    """The decoder for `settings` (None: greedy). Loads the language model. Raises DecodingError."""
+    """The decoder for `settings` (None: greedy). A language model takes seconds to load. Raises DecodingError."""
     settings = settings or DecodingSettings()
-    if settings.mode != "greedy" or settings.hotwords:
-        raise DecodingError(f"decoding by {settings.mode} with hotwords is not built yet")
-    return GreedyDecoder(bundle)
+    defaults = read_defaults(bundle.folder)
+    decoder = _build(bundle, settings, defaults)
+    spotter = HotwordSpotter(bundle.vocabulary, settings.hotwords)
+    if not spotter.phrases:
+        return decoder
+    return HotwordDecoder(decoder, spotter, bundle.stride_s, defaults.confidence_temperature)
+
+
+def _build(bundle: Bundle, settings: DecodingSettings, defaults: DecodingDefaults) -> Decoder:
+    temperature = defaults.confidence_temperature
+    if settings.mode == "greedy":
+        return GreedyDecoder(bundle, temperature)
+    if settings.mode == "beam":
+        return BeamDecoder(bundle.vocabulary, bundle.stride_s, temperature, settings.beam_width)
+    model = settings.language_model or language_model_file(bundle.folder)
+    if model is None:
+        raise DecodingError(
+            f"the model {bundle.card.name} has no language model: give one, or put it into {bundle.folder} as "
+            f"{' or '.join(LANGUAGE_MODEL_FILES)}; w2v-engine build-lm makes one of plain text"
+        )
+    weights = dataclasses.replace(
+        defaults,
+        lm_weight=defaults.lm_weight if settings.lm_weight is None else settings.lm_weight,
+        word_score=defaults.word_score if settings.word_score is None else settings.word_score,
+    )
+    # The bundle's lexicon belongs to the bundle's language model.
+    lexicon = settings.lexicon or (lexicon_file(bundle.folder) if settings.language_model is None else None)
+    return LanguageModelDecoder(bundle.vocabulary, bundle.stride_s, model, lexicon, weights, settings.beam_width)

@@ -1,0 +1,84 @@
+"""What a bundle may hold for decoding, all of it optional.
+
+BUNDLE/
+  decoding.json    DecodingDefaults: measured with this model on recordings kept out of its training
+  lm.arpa.gz       word language model (also lm.arpa, or lm.bin in KenLM's binary format)
+  lexicon.txt      WORD<tab>L E T T E R S |, a line each; without it, the language model's words spelled by letter
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from engine.text.confidence import DEFAULT_TEMPERATURE
+from w2v_studio.recognition.decoding.settings import DecodingError
+
+DEFAULTS_FILE = "decoding.json"
+LANGUAGE_MODEL_FILES = ("lm.bin", "lm.arpa.gz", "lm.arpa")
+LEXICON_FILE = "lexicon.txt"
+LARGEST_BYTES = 100_000
+
+
+@dataclass(frozen=True)
+class DecodingDefaults:
+    """decoding.json. `confidence_temperature` divides the logits where confidence is reckoned.
+
+    A text's score is log p(sound) + `lm_weight` x log p(words) + `word_score` x words, natural logarithms;
+    a word outside the lexicon adds `unknown_word_score`. `measured_on` names the recordings.
+    """
+
+    confidence_temperature: float = DEFAULT_TEMPERATURE
+    lm_weight: float = 0.5
+    word_score: float = 1.0
+    unknown_word_score: float = -6.0
+    measured_on: str = ""
+
+
+def read_defaults(folder: Path) -> DecodingDefaults:
+    """The bundle's own, or the general ones where it has none. Raises DecodingError for a file that cannot be used."""
+    path = folder / DEFAULTS_FILE
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise ValueError(f"it is larger than {LARGEST_BYTES} bytes")
+        values = json.loads(path.read_text(encoding="utf-8"))
+        known = {item.name for item in fields(DecodingDefaults)}
+        defaults = DecodingDefaults(**{name: value for name, value in values.items() if name in known})
+        _check(defaults)
+    except FileNotFoundError:
+        return DecodingDefaults()
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DecodingError(f"{path} cannot be used ({error}); delete it, or measure it again") from error
+    return defaults
+
+
+def write_defaults(folder: Path, defaults: DecodingDefaults) -> None:
+    """Write decoding.json, whole or not at all."""
+    part = folder / (DEFAULTS_FILE + ".tmp")
+    part.write_text(json.dumps(asdict(defaults), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(folder / DEFAULTS_FILE)
+
+
+def language_model_file(folder: Path) -> Path | None:
+    """The bundle's language model, if it holds one."""
+    return next((folder / name for name in LANGUAGE_MODEL_FILES if (folder / name).is_file()), None)
+
+
+def lexicon_file(folder: Path) -> Path | None:
+    """The bundle's lexicon, if it holds one."""
+    path = folder / LEXICON_FILE
+    return path if path.is_file() else None
+
+
+def _check(defaults: DecodingDefaults) -> None:
+    for item in fields(DecodingDefaults):
+        value = getattr(defaults, item.name)
+        if item.type == "str":
+            if not isinstance(value, str):
+                raise ValueError(f"{item.name} is {value!r}, not text")
+        elif type(value) not in (int, float) or not math.isfinite(value):
+            raise ValueError(f"{item.name} is {value!r}, not a number")
+    if not 0.01 <= defaults.confidence_temperature <= 100:
+        raise ValueError(f"confidence_temperature is {defaults.confidence_temperature}, which is not from 0.01 to 100")

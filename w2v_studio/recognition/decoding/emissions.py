@@ -1,0 +1,56 @@
+"""What a beam search looks at: the frames and tokens worth following.
+
+Where a model is sure of the blank, nothing is decided, and every hypothesis pays the same. Of a run of such frames one
+is kept, as a blank between two equal letters keeps them apart. Tokens below a least probability are not followed
+(reference, streaming, section 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.text.ctc import log_softmax, token_kinds
+from engine.text.vocabulary import Vocabulary
+
+LEAST_LOG_PROBABILITY = -5.0
+"""Tokens less probable than this, and not the best of their frame, are not followed."""
+SURE_BLANK = 0.95
+"""Frames whose blank is more probable than this are sure."""
+IMPOSSIBLE = -1e5
+"""Stands for minus infinity, in sums that must stay numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Emissions:
+    """`scores` (kept, tokens) log-probabilities, IMPOSSIBLE where not followed; `kept` (kept,) frames of `frames`."""
+
+    scores: NDArray[np.float32]
+    kept: NDArray[np.intp]
+    frames: int
+
+    def whole_path(self, path: NDArray[np.intp], blank: int) -> NDArray[np.intp]:
+        """A path over the kept frames as one over all frames."""
+        whole = np.full(self.frames, blank)
+        whole[self.kept] = path
+        return whole
+
+
+def emissions(logits: NDArray[np.float32], vocabulary: Vocabulary, sure_blank: float = SURE_BLANK) -> Emissions:
+    """What to follow of `logits` (frames, tokens). Values that are not numbers count as impossible."""
+    finite = np.nan_to_num(logits, nan=IMPOSSIBLE, posinf=-IMPOSSIBLE, neginf=IMPOSSIBLE)
+    scores = log_softmax(finite)
+    kinds = token_kinds(vocabulary)
+    blank = vocabulary.blank
+    is_sure = scores[:, blank] > np.log(sure_blank)
+    kept = (~(is_sure[1:] & is_sure[:-1])).nonzero()[0] + 1
+    kept = np.concatenate(([0], kept)) if len(scores) else kept
+    scores = np.ascontiguousarray(scores[kept])
+    silent = ~(kinds.is_letter | kinds.is_separator)
+    silent[blank] = False
+    scores[:, silent] = IMPOSSIBLE
+    is_best = scores == scores.max(axis=-1, keepdims=True) if len(scores) else np.zeros_like(scores, bool)
+    scores[(scores < LEAST_LOG_PROBABILITY) & ~is_best] = IMPOSSIBLE
+    return Emissions(scores, kept, len(logits))

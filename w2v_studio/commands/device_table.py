@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 
 from w2v_studio.audio.devices import AudioUnavailable, InputDevice, list_input_devices
 
@@ -30,7 +31,7 @@ def _row(device: InputDevice) -> tuple[str, ...]:
     return mark, str(device.index), device.name, device.host_api, str(device.channels), rate
 
 
-def table(rows: list[tuple[str, ...]]) -> list[str]:
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows as lines with aligned columns."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -6,6 +6,7 @@ A command is a module of engine/commands, listed below.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,8 @@ def build_parser() -> argparse.ArgumentParser:
 def _note_failure(arguments: argparse.Namespace, message: str) -> None:
     """Whoever watches a folder made for this run learns from it why the run never began."""
     folder: Path | None = getattr(arguments, "out", None)
+    if os.environ.get("RANK", "0") != "0":  # under torchrun the first process speaks for all
+        return
     if folder is None or not folder.is_dir() or (folder / events.EVENTS_FILE).exists():
         return
     try:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine import config as configuration
 from engine import events
@@ -17,6 +17,10 @@ from engine.commands.usage import UsageError, absolute
 from engine.config import RunConfig
 from engine.data.manifest import read_manifest
 from engine.presets import load_preset, preset_names
+
+if TYPE_CHECKING:
+    from engine.training.run_folder import RunFolder
+    from engine.training.world import World
 
 DEFAULT_PRESETS = {"pretrain": "tiny-pretrain", "finetune": "tiny-finetune"}
 TASKS = (
@@ -99,11 +103,26 @@ def resumed_run(folder: Path, settings: Sequence[str]) -> RunConfig:
     return run
 
 
+def was_restarted() -> bool:
+    """Whether torchrun starts this run again after one of its processes ended (--max-restarts)."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") not in ("", "0")
+
+
+def _begins_anew(arguments: argparse.Namespace, folder: Path) -> bool:
+    """Whether to start from the beginning. What torchrun starts again goes on where its last checkpoint stands."""
+    if arguments.command == "resume" or arguments.resume:
+        return False
+    return not (was_restarted() and any((folder / events.CHECKPOINT_FOLDER).glob("step-*.pt")))
+
+
 def train(arguments: argparse.Namespace) -> int:
-    """Train as told; the exit status. Raises UsageError, ConfigError, DataError."""
+    """Train as told, under torchrun as one of its processes; the exit status.
+
+    Raises UsageError, ConfigError, DataError.
+    """
     began = time.time()
     folder: Path = arguments.out.absolute()
-    resume = arguments.command == "resume" or arguments.resume
+    resume = not _begins_anew(arguments, folder)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file: --out must name a folder")
     run = resumed_run(folder, arguments.settings) if resume else new_run(arguments)
@@ -111,34 +130,55 @@ def train(arguments: argparse.Namespace) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Only from here on: torch takes seconds to load.
     from engine.training.progress import ProgressDisplay
-    from engine.training.run_folder import RunFolder, busy_process, holds_run
     from engine.training.session import run_training
     from engine.training.stopping import StopSignals
-    from engine.training.tensorboard import TensorBoardFiles
+    from engine.training.world import joined
 
-    if not resume and holds_run(folder):
-        raise UsageError(f"{folder} already holds a run: add --resume to go on with it, or choose another --out")
-    busy = busy_process(folder)
-    if busy is not None:
-        raise UsageError(f"process {busy} is working on {folder} right now: stop it first, or choose another --out")
-    with StopSignals() as signals:
+    with StopSignals() as signals, joined(run.loop.device) as world:
         display = ProgressDisplay()
-        try:
-            record = RunFolder(folder, sys.stdout if arguments.events else None, (), began)
-        except OSError as error:
-            raise UsageError(f"cannot write into {folder}: {error.strerror or error}") from error
-        with record:
-            record.listeners.append(TensorBoardFiles(folder))
-            if not arguments.events:
+        with _record(arguments, folder, resume, began, world) as record:
+            if world.is_first and not arguments.events:
                 record.listeners.append(display)
             try:
-                ended = run_training(run, record, resume=resume, signals=signals, on_update=display.advanced)
+                ended = run_training(
+                    run, record, resume=resume, signals=signals, on_update=display.advanced, world=world
+                )
             finally:
                 display.close()
+    return _report(arguments, ended, world)
+
+
+def _record(arguments: argparse.Namespace, folder: Path, resume: bool, began: float, world: World) -> RunFolder:
+    """The run's folder: the first process writes it, the others read. Raises UsageError in all of them."""
+    from engine.training.follower import Follower
+    from engine.training.run_folder import RunFolder, busy_process, holds_run
+    from engine.training.tensorboard import TensorBoardFiles
+
+    opened: list[RunFolder] = []
+
+    def open_folder() -> None:
+        restarted = was_restarted()  # then what is in the folder is ours
+        if not resume and not restarted and holds_run(folder):
+            raise UsageError(f"{folder} already holds a run: add --resume to go on with it, or choose another --out")
+        busy = None if restarted else busy_process(folder)
+        if busy is not None:
+            raise UsageError(f"process {busy} is working on {folder} right now: stop it first, or choose another --out")
+        try:
+            opened.append(RunFolder(folder, sys.stdout if arguments.events else None, (), began))
+        except OSError as error:
+            raise UsageError(f"cannot write into {folder}: {error.strerror or error}") from error
+        opened[0].listeners.append(TensorBoardFiles(folder))
+
+    world.from_first(open_folder)
+    return opened[0] if opened else Follower(folder, world.rank)
+
+
+def _report(arguments: argparse.Namespace, ended: events.Finished | events.Failed, world: World) -> int:
     if isinstance(ended, events.Failed):
-        print(f"w2v-engine: {ended.message}", file=sys.stderr)
+        who = "" if world.size == 1 else f"process {world.rank}: "
+        print(f"w2v-engine: {who}{ended.message}", file=sys.stderr)
         return 1
-    last = f"{arguments.out}: {ended.reason} at update {ended.step}"
-    hint = f"; go on with: w2v-engine resume {arguments.out}" if ended.reason == "stopped" else ""
-    print(last + hint, file=sys.stderr)
+    if world.is_first:
+        hint = f"; go on with: w2v-engine resume {arguments.out}" if ended.reason == "stopped" else ""
+        print(f"{arguments.out}: {ended.reason} at update {ended.step}{hint}", file=sys.stderr)
     return 0

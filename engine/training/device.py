@@ -7,12 +7,18 @@ import contextlib
 import torch
 
 from engine.config import ConfigError, LoopConfig
+from engine.training.world import ALONE, World
 
 
-def choose_device(wanted: str) -> torch.device:
-    """The device that `loop.device` names; auto takes a GPU where there is one. Raises ConfigError."""
+def choose_device(wanted: str, world: World = ALONE) -> torch.device:
+    """The device that `loop.device` names; auto takes a GPU where there is one. Raises ConfigError.
+
+    Of several processes on a machine each takes the GPU of its own number.
+    """
     if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    if world.size > 1 and wanted.startswith("cuda"):
+        return _own_gpu(wanted, world)
     try:
         device = torch.device(wanted)
     except RuntimeError as error:
@@ -23,6 +29,17 @@ def choose_device(wanted: str) -> torch.device:
             "use loop.device=cpu, or check the driver with nvidia-smi"
         )
     return device
+
+
+def _own_gpu(wanted: str, world: World) -> torch.device:
+    if wanted != "cuda":
+        raise ConfigError(f"loop.device={wanted!r} under torchrun, where each process takes its own GPU: use cuda")
+    if world.local_rank >= torch.cuda.device_count():
+        raise ConfigError(
+            f"process {world.local_rank} of this machine finds {torch.cuda.device_count()} usable CUDA devices: give "
+            "torchrun --nproc-per-node that many at most, or set loop.device=cpu"
+        )
+    return torch.device("cuda", world.local_rank)
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
@@ -45,8 +62,10 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     return contextlib.nullcontext()
 
 
-def device_name(device: torch.device) -> str:
-    """For people: `cuda:0 (NVIDIA H100)` or `cpu (2 threads)`."""
+def device_name(device: torch.device, world: World = ALONE) -> str:
+    """For people: `cuda:0 (NVIDIA H100)`, `cpu (2 threads)`, or `8 x cuda (NVIDIA H100)`."""
+    several = f"{world.size} x " if world.size > 1 else ""
     if device.type == "cuda":
-        return f"cuda:{device.index or 0} ({torch.cuda.get_device_name(device)})"
-    return f"{device.type} ({torch.get_num_threads()} threads)"
+        place = "cuda" if several else f"cuda:{device.index or 0}"
+        return f"{several}{place} ({torch.cuda.get_device_name(device)})"
+    return f"{several}{device.type} ({torch.get_num_threads()} threads)"

@@ -14,13 +14,21 @@ from engine.model.pretraining import PretrainingOutput
 
 @dataclass
 class PretrainingLoss:
-    """Sums over the `masked` frames, in nats; `accuracy` is the share of frames whose true target wins strictly."""
+    """Sums over the `masked` frames, in nats; `accuracy` is the share of frames whose true target wins strictly.
+
+    `chance` is the accuracy of guessing, 1 / (1 + K) where all K distractors differ from the target, and `identical`
+    the share of distractors that equal it: means over the masked frames. `finite_rows` (B,) tells of each row whether
+    its similarities are numbers.
+    """
 
     total: Tensor
     contrastive: Tensor
     diversity: Tensor
     penalty: Tensor
     accuracy: Tensor
+    chance: Tensor
+    identical: Tensor
+    finite_rows: Tensor
     masked: int
 
 
@@ -39,7 +47,20 @@ def pretraining_loss(output: PretrainingOutput, objective: ObjectiveConfig, code
         first_is_best = similarities.argmax(dim=-1) == 0
         all_equal = similarities.argmin(dim=-1) == 0
         accuracy = (first_is_best & ~all_equal).float().mean()
-    return PretrainingLoss(contrastive + diversity + penalty, contrastive, diversity, penalty, accuracy, output.masked)
+        removed = torch.isneginf(similarities[:, 1:]).float()
+        chance = (1 / (1 + (1 - removed).sum(dim=-1))).mean()
+        finite_rows = torch.isfinite(output.similarities[..., 0]).all(dim=-1)
+    return PretrainingLoss(
+        total=contrastive + diversity + penalty,
+        contrastive=contrastive,
+        diversity=diversity,
+        penalty=penalty,
+        accuracy=accuracy,
+        chance=chance,
+        identical=removed.mean(),
+        finite_rows=finite_rows,
+        masked=output.masked,
+    )
 
 
 def ctc_loss(logits: Tensor, frame_lengths: Tensor, targets: Tensor, target_lengths: Tensor, blank: int) -> Tensor:

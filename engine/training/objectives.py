@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,27 +15,42 @@ from engine.config import RunConfig
 from engine.data.batches import FinetuningBatch, PretrainingBatch
 from engine.events import Evaluation
 from engine.model.ctc import CtcModel
-from engine.model.pretraining import PretrainingModel
+from engine.model.pretraining import PretrainingModel, PretrainingOutput
 from engine.model.quantizer import perplexity
+from engine.model.wav2vec2 import valid_frames
 from engine.text.ctc import decode_words, text_of
 from engine.text.error_rate import error_rates
 from engine.text.vocabulary import Vocabulary
 from engine.training.device import autocast
+from engine.training.doctor import is_collapsed
 from engine.training.losses import ctc_loss, gumbel_temperature, pretraining_loss
+from engine.training.prefetch import PlacedBatch, place
+from engine.training.world import ALONE, World
 
 SAMPLES_SHOWN = 5
-COLLAPSED = 1.05
-"""Code perplexity per codebook below which it has collapsed; one code in use gives 1."""
 
 
 @dataclass
 class Contribution:
-    """What a micro-batch gives: the summed loss with its graph, by how much to divide it, and summed measures."""
+    """What a micro-batch gives: the summed loss with its graph, by how much to divide it, and summed measures.
+
+    `signs` are sums for the doctor (engine/training/doctor.py). `finite_rows` (B,) is False at rows whose own numbers
+    overflowed or are none.
+    """
 
     loss: Tensor
     count: int
     sums: dict[str, Tensor] = field(default_factory=dict)
     means: dict[str, Tensor] = field(default_factory=dict)
+    signs: dict[str, Tensor] = field(default_factory=dict)
+    finite_rows: Tensor | None = None
+
+
+@dataclass
+class Filler:
+    """A batch that another process counts; computed all the same, as FSDP needs everybody in every forward pass."""
+
+    batch: Any
 
 
 class Objective(Protocol):
@@ -49,30 +64,23 @@ class Objective(Protocol):
     def vocabulary(self) -> Vocabulary | None:
         """The letters of fine-tuning; None in pre-training."""
 
+    forward: Callable[..., Any]
+    """The forward pass of training: the model itself, or what spreads it over processes."""
+
+    def prepare(self, batch: Any) -> None:
+        """Called once, before a new run's first update, with its first micro-batch."""
+
     def begin(self, step: int) -> None:
         """Called before update `step` (from 0)."""
 
     def contribution(self, batch: Any, step: int) -> Contribution:
         """Forward pass of one micro-batch."""
 
-    def evaluate(self, batches: Iterable[Any], step: int) -> Evaluation:
-        """A pass over the valid batches, without noise and dropout."""
+    def evaluate(self, batches: Iterable[Any], step: int, world: World = ALONE) -> Evaluation:
+        """A pass over the valid batches, without noise and dropout; `batches` are this process's share of them."""
 
     def score(self, evaluation: Evaluation) -> float:
         """The number that the best checkpoint has least of."""
-
-
-def is_collapsed(code_perplexity: float | None, run: RunConfig) -> bool:
-    """Whether practically one code is in use: the loss goes to 0 and the accuracy to 1, and nothing is learned."""
-    return code_perplexity is not None and code_perplexity < COLLAPSED * run.model.codebook_groups
-
-
-def to_device(array: NDArray[Any], device: torch.device) -> Tensor:
-    """A tensor over the same memory, or on the GPU, copied while it works."""
-    tensor = torch.from_numpy(array)
-    if device.type == "cuda":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
 
 
 class Pretraining:
@@ -82,67 +90,81 @@ class Pretraining:
 
     def __init__(self, run: RunConfig, model: PretrainingModel, device: torch.device, precision: str) -> None:
         self.run, self.model, self.device, self.precision = run, model, device, precision
+        self.forward: Callable[..., PretrainingOutput] = model
         self.codebook_size = run.model.codebook_groups * run.model.codebook_entries
-        self.centered = False
+
+    def prepare(self, batch: PretrainingBatch) -> None:
+        """Centre the codes where the config asks for it."""
+        if self.run.objective.center_codes:
+            self.model.center_codes(place(batch, self.device).tensors["waveform"])
 
     def begin(self, step: int) -> None:
         """Nothing changes from update to update but the temperature."""
 
-    def contribution(self, batch: PretrainingBatch, step: int) -> Contribution:
+    def contribution(self, batch: PretrainingBatch | PlacedBatch, step: int) -> Contribution:
         """Loss over the masked frames."""
-        waveform = to_device(batch.waveform, self.device)
-        if step == 0 and self.run.objective.center_codes and not self.centered and self.model.training:
-            self.model.center_codes(waveform)
-            self.centered = True
+        arrays = place(batch, self.device).tensors
+        forward = self.forward if self.model.training else self.model
         with autocast(self.device, self.precision):
-            output = self.model(
-                waveform,
-                to_device(batch.time_mask, self.device),
-                to_device(batch.distractors, self.device),
+            output: PretrainingOutput = forward(
+                arrays["waveform"],
+                arrays["time_mask"],
+                arrays["distractors"],
                 gumbel_temperature(step, self.run.objective),
             )
         loss = pretraining_loss(output, self.run.objective, self.codebook_size)
         return Contribution(
             loss.total,
             loss.masked,
-            {
+            sums={
                 "contrastive_loss": loss.contrastive.detach(),
                 "diversity_loss": loss.diversity.detach(),
                 "accuracy": loss.accuracy * loss.masked,
             },
-            {"code_perplexity": output.code_perplexity.detach(), "prob_perplexity": output.prob_perplexity.detach()},
+            means={
+                "code_perplexity": output.code_perplexity.detach(),
+                "prob_perplexity": output.prob_perplexity.detach(),
+            },
+            signs={"chance": loss.chance * loss.masked, "identical": loss.identical * loss.masked},
+            finite_rows=loss.finite_rows,
         )
 
     @torch.no_grad()
-    def evaluate(self, batches: Iterable[PretrainingBatch], step: int) -> Evaluation:
+    def evaluate(self, batches: Iterable[Any], step: int, world: World = ALONE) -> Evaluation:
         """Contrastive loss and accuracy by masked frame; perplexities over all masked frames of the pass together."""
         model = self.run.model
-        shares = torch.zeros(model.codebook_groups, model.codebook_entries, device=self.device)
+        shape = (model.codebook_groups, model.codebook_entries)
+        shares = torch.zeros(shape, dtype=torch.float64, device=self.device)
         codes = torch.zeros_like(shares)
+        pass_sums = torch.zeros(3, dtype=torch.float64, device=self.device)
+        counting = True
 
         def collect(_module: nn.Module, _inputs: Any, logits: Tensor) -> None:
-            scores = logits.float().view(-1, model.codebook_groups, model.codebook_entries)
-            shares.add_(torch.softmax(scores, dim=-1).sum(dim=0))
-            codes.add_(nn.functional.one_hot(scores.argmax(dim=-1), model.codebook_entries).sum(dim=0))
+            if counting:
+                scores = logits.float().view(-1, *shape)
+                shares.add_(torch.softmax(scores, dim=-1).double().sum(dim=0))
+                codes.add_(nn.functional.one_hot(scores.argmax(dim=-1), model.codebook_entries).sum(dim=0))
 
-        contrastive, right, masked = 0.0, 0.0, 0
         hook = self.model.quantizer.weight_proj.register_forward_hook(collect)
         self.model.eval()
         try:
             for batch in batches:
-                part = self.contribution(batch, step)
-                contrastive += float(part.sums["contrastive_loss"])
-                right += float(part.sums["accuracy"])
-                masked += part.count
+                counting = not isinstance(batch, Filler)
+                part = self.contribution(batch if counting else batch.batch, step)
+                if counting:
+                    loss = part.sums["contrastive_loss"].double()
+                    pass_sums += torch.stack((loss, part.sums["accuracy"].double(), torch.full_like(loss, part.count)))
         finally:
             hook.remove()
             self.model.train()
+        contrastive, right, masked = world.total(pass_sums.tolist())
+        frames = max(masked, 1.0)
         return Evaluation(
             step=step,
-            loss=contrastive / max(masked, 1),
-            accuracy=right / max(masked, 1),
-            code_perplexity=float(perplexity(codes / max(masked, 1))),
-            prob_perplexity=float(perplexity(shares / max(masked, 1))),
+            loss=contrastive / frames,
+            accuracy=right / frames,
+            code_perplexity=float(perplexity(world.total_array(codes) / frames)),
+            prob_perplexity=float(perplexity(world.total_array(shares) / frames)),
         )
 
     def score(self, evaluation: Evaluation) -> float:
@@ -159,27 +181,40 @@ class Finetuning:
         self, run: RunConfig, model: CtcModel, device: torch.device, precision: str, vocabulary: Vocabulary
     ) -> None:
         self.run, self.model, self.device, self.precision = run, model, device, precision
+        self.forward: Callable[..., tuple[Tensor, Tensor]] = model
         self.vocabulary = vocabulary
+
+    def prepare(self, batch: FinetuningBatch) -> None:
+        """Nothing depends on the data."""
 
     def begin(self, step: int) -> None:
         """Choose what learns in this update."""
         self.model.freeze_for(step, self.run.ctc)
 
-    def _forward(self, batch: FinetuningBatch) -> tuple[Tensor, Tensor, Tensor]:
-        masks = (
-            None if mask is None else to_device(mask, self.device) for mask in (batch.time_mask, batch.channel_mask)
-        )
+    def _forward(self, batch: FinetuningBatch | PlacedBatch) -> tuple[Tensor, Tensor, Tensor]:
+        arrays = place(batch, self.device).tensors
+        forward = self.forward if self.model.training else self.model
         with autocast(self.device, self.precision):
-            logits, frame_lengths = self.model(
-                to_device(batch.waveform, self.device), to_device(batch.lengths, self.device), *masks
+            logits, frame_lengths = forward(
+                arrays["waveform"], arrays["lengths"], arrays.get("time_mask"), arrays.get("channel_mask")
             )
-        targets, target_lengths = (to_device(array, self.device) for array in (batch.targets, batch.target_lengths))
+        targets, target_lengths = arrays["targets"], arrays["target_lengths"]
         return ctc_loss(logits, frame_lengths, targets, target_lengths, self.vocabulary.blank), logits, frame_lengths
 
-    def contribution(self, batch: FinetuningBatch, step: int) -> Contribution:  # noqa: ARG002
+    def contribution(self, batch: FinetuningBatch | PlacedBatch, step: int) -> Contribution:  # noqa: ARG002
         """Loss over the sentences."""
-        loss, _, _ = self._forward(batch)
-        return Contribution(loss, len(batch.transcripts))
+        placed = place(batch, self.device)
+        loss, logits, frame_lengths = self._forward(placed)
+        with torch.no_grad():
+            valid = valid_frames(frame_lengths, logits.shape[1])
+            written = valid & (logits.argmax(dim=-1) != self.vocabulary.blank)
+            signs = {
+                "frames": valid.sum(),
+                "written": written.sum(),
+                "labels": placed.tensors["target_lengths"].sum(),
+            }
+            finite_rows = torch.isfinite(logits.float().masked_fill(~valid[:, :, None], 0)).all(dim=-1).all(dim=-1)
+        return Contribution(loss, len(placed.batch.transcripts), signs=signs, finite_rows=finite_rows)
 
     def texts(self, logits: Tensor, frame_lengths: Tensor) -> list[str]:
         """Greedy transcripts of logits (B, T, tokens)."""
@@ -190,18 +225,23 @@ class Finetuning:
         ]
 
     @torch.no_grad()
-    def evaluate(self, batches: Iterable[FinetuningBatch], step: int) -> Evaluation:
+    def evaluate(self, batches: Iterable[Any], step: int, world: World = ALONE) -> Evaluation:
         """Loss by sentence, word and character error rates, and the same few transcripts each time."""
         total, pairs = 0.0, dict[str, tuple[str, str]]()
         self.model.eval()
         try:
             for batch in batches:
-                loss, logits, frame_lengths = self._forward(batch)
-                total += float(loss)
-                found = self.texts(logits, frame_lengths)
-                pairs |= dict(zip(batch.origins, zip(batch.transcripts, found, strict=True), strict=True))
+                counting = not isinstance(batch, Filler)
+                counted: FinetuningBatch = batch if counting else batch.batch
+                loss, logits, frame_lengths = self._forward(counted)
+                if counting:
+                    total += float(loss)
+                    found = self.texts(logits, frame_lengths)
+                    pairs |= dict(zip(counted.origins, zip(counted.transcripts, found, strict=True), strict=True))
         finally:
             self.model.train()
+        (total,) = world.total([total])
+        pairs = {origin: pair for share in world.gather(pairs) for origin, pair in share.items()}
         rates = error_rates(pairs.values())
         every = max(1, len(pairs) // SAMPLES_SHOWN)
         shown = [list(pairs[origin]) for origin in sorted(pairs)[::every][:SAMPLES_SHOWN]]

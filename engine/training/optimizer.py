@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.config import OptimizerConfig
+from engine.training.parallel import local_value
 
 TRI_STAGE_FIRST = 0.01
 TRI_STAGE_LAST = 0.05
@@ -55,4 +56,4 @@ def divide_gradients(parameters: Iterable[Tensor], count: float) -> list[Tensor]
 
 def clip_gradients(parameters: Iterable[Tensor], limit: float) -> Tensor:
     """The norm over all gradients (0-d); above `limit` they are scaled down to it. 0 only measures."""
-    return nn.utils.clip_grad_norm_(list(parameters), limit if limit > 0 else math.inf)
+    return local_value(nn.utils.clip_grad_norm_(list(parameters), limit if limit > 0 else math.inf))

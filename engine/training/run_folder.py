@@ -48,6 +48,8 @@ class RunFolder:
         self._writer = EventWriter(path, mirror)
         self._closing = threading.Event()
         self._remove_old_stop()
+        for part in self.checkpoints.glob("*.tmp"):  # a process that was killed while it wrote
+            part.unlink(missing_ok=True)
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._heart.start()
 
@@ -112,9 +114,13 @@ class RunFolder:
         """As events name files."""
         return path.relative_to(self.path).as_posix()
 
+    def path_of(self, step: int) -> Path:
+        """Where the checkpoint of `step` is."""
+        return self.checkpoints / f"step-{step:08d}.pt"
+
     def save(self, checkpoint: Checkpoint, keep: int) -> Path:
         """Write the step's checkpoint, then remove the oldest beyond `keep`. Raises OSError."""
-        path = self.checkpoints / f"step-{checkpoint.step:08d}.pt"
+        path = self.path_of(checkpoint.step)
         save_checkpoint(checkpoint, path)
         for old in self.saved()[: -max(1, keep)]:
             old.unlink(missing_ok=True)
@@ -149,7 +155,7 @@ class RunFolder:
         warnings = []
         for path in reversed(self.saved()):
             try:
-                checkpoint = load_checkpoint(path)
+                checkpoint = load_checkpoint(path, verify=True)
             except (CheckpointError, ConfigError) as error:
                 warnings.append(f"{error}; the checkpoint before it is used")
                 continue

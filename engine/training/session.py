@@ -32,11 +32,16 @@ from engine.training.checkpoint import (
     load_weights,
 )
 from engine.training.device import choose_device, choose_precision, device_name, set_threads
+from engine.training.efficiency import compile_layers, save_memory, wants_compile
+from engine.training.follower import failure_notes, remove_notes
 from engine.training.loop import Progress, Trainer, TrainingError
-from engine.training.objectives import Finetuning, Objective, Pretraining
+from engine.training.objectives import Filler, Finetuning, Objective, Pretraining
 from engine.training.optimizer import build_optimizer
+from engine.training.parallel import spread
 from engine.training.run_folder import RunFolder
 from engine.training.stopping import StopSignals
+from engine.training.update_plan import MicroBatch, UpdatePlan, check_sharing
+from engine.training.world import ALONE, World, is_lost
 
 EVALUATION_EPOCH = 0
 
@@ -61,10 +66,10 @@ def choose_vocabulary(run: RunConfig, start: Checkpoint | None) -> Vocabulary:
     return Vocabulary.english()
 
 
-def build_learner(run: RunConfig, resumed: Checkpoint | None = None) -> Learner:
+def build_learner(run: RunConfig, resumed: Checkpoint | None = None, world: World = ALONE) -> Learner:
     """The model of `run`: a resumed checkpoint's, or from `ctc.checkpoint`, or from random weights."""
     set_threads(run.loop)
-    device = choose_device(run.loop.device)
+    device = choose_device(run.loop.device, world)
     precision = choose_precision(run.loop.precision, device)
     torch.manual_seed(run.loop.seed)
     start = None
@@ -104,10 +109,30 @@ def _crop_s(run: RunConfig) -> float:
     return run.data.crop_s if run.task == "pretrain" else float("inf")
 
 
-def training_stream(
-    run: RunConfig, selection: Selection, cache: AudioCache, vocabulary: Vocabulary | None, start: Position
-) -> BatchStream[Any]:
-    """Endless training batches from `start` on."""
+@dataclass
+class TrainingData:
+    """Endless training batches of this process: `stream` gives them, `plan` knows where each update begins.
+
+    `first` is the first micro-batch of the first update, whoever computes it.
+    """
+
+    stream: BatchStream[Any]
+    plan: UpdatePlan
+    first: Callable[[], Any]
+
+
+def training_data(
+    run: RunConfig,
+    selection: Selection,
+    cache: AudioCache,
+    vocabulary: Vocabulary | None,
+    *,
+    step: int = 0,
+    start: Position | None = None,
+    world: World = ALONE,
+) -> TrainingData:
+    """The batches from update `step` on, whose first micro-batch is at `start`."""
+    collate = _collator(run, cache, True, vocabulary)
 
     def plan(epoch: int) -> list[list[Example]]:
         examples = plan_examples(selection.groups, run.data, run.loop.seed, epoch, run.data.weights)
@@ -116,15 +141,26 @@ def training_stream(
         rng = generator(run.loop.seed, PLAN, epoch, 1)
         return plan_batches(examples, run.loop.batch_s, rng, _crop_s(run))
 
-    return BatchStream(plan, _collator(run, cache, True, vocabulary), run.data.workers, start)
+    def make(examples: Sequence[Example], _update: int, _place: int) -> Any:
+        if not isinstance(examples, MicroBatch):
+            raise TypeError(f"{type(examples).__name__} is no micro-batch of an UpdatePlan")
+        return collate(examples, examples.epoch, examples.number)
+
+    def first() -> Any:
+        place = start or Position()
+        return collate(plan(place.epoch)[place.index], place.epoch, place.index)
+
+    updates = UpdatePlan(plan, run.loop.accumulate, world, step, start)
+    return TrainingData(BatchStream(updates, make, run.data.workers, Position(step, 0)), updates, first)
 
 
 def evaluation_batches(
-    run: RunConfig, selection: Selection, cache: AudioCache, vocabulary: Vocabulary | None
+    run: RunConfig, selection: Selection, cache: AudioCache, vocabulary: Vocabulary | None, world: World = ALONE
 ) -> Callable[[], Iterator[Any]]:
     """A function that gives the same batches at every call: same crops, masks and distractors.
 
-    Group-norm models see one clip at a time in fine-tuning, as padding changes what they hear (section 7).
+    Group-norm models see one clip at a time in fine-tuning, as padding changes what they hear (section 7). Several
+    processes go through the pass side by side; one that has nothing left repeats a batch that does not count.
     """
     plain = dataclasses.replace(run.data, join=0.0, speed=0.0)
     collate: Collator = _collator(run, cache, False, vocabulary)
@@ -136,21 +172,35 @@ def evaluation_batches(
         batches = plan_batches(examples, run.loop.batch_s, rng, _crop_s(run))
 
     def give() -> Iterator[Any]:
-        for index, batch in enumerate(batches):
-            yield collate(batch, EVALUATION_EPOCH, index)  # type: ignore[operator]
+        for first in range(0, len(batches), world.size):
+            index = first + world.rank
+            if index < len(batches):
+                yield collate(batches[index], EVALUATION_EPOCH, index)  # type: ignore[operator]
+            elif run.loop.sharding == "fsdp":
+                yield Filler(collate(batches[first], EVALUATION_EPOCH, first))  # type: ignore[operator]
 
     return give
 
 
-def _restore(checkpoint: Checkpoint, optimizer: torch.optim.Optimizer) -> tuple[Progress, Position]:
-    """Put optimizer and generators back to where the checkpoint was taken."""
+def _newest(folder: RunFolder, world: World, warnings: list[str]) -> Checkpoint:
+    """The checkpoint to go on from: the first process looks for it, the others read the same file."""
+    found: list[Checkpoint] = []
+
+    def look() -> str:
+        checkpoint, passed_over = folder.newest()
+        found.append(checkpoint)
+        warnings.extend(passed_over)
+        return str(folder.path_of(checkpoint.step))
+
+    path = world.from_first(look)
+    return found[0] if found else load_checkpoint(Path(path))
+
+
+def _progress(checkpoint: Checkpoint) -> tuple[Progress, Position]:
+    """How far the run was when the checkpoint was taken."""
     kept = checkpoint.training
     if kept is None:
         raise CheckpointError(f"{checkpoint.run}: this checkpoint holds weights only and cannot be resumed")
-    optimizer.load_state_dict(kept["optimizer"])
-    torch.set_rng_state(kept["torch_rng"])
-    if torch.cuda.is_available() and len(kept["cuda_rng"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(kept["cuda_rng"])
     progress = Progress(checkpoint.step, kept["elapsed_s"], kept["audio_s"], kept["best"])
     return progress, Position(kept["epoch"], kept["batch"])
 
@@ -162,13 +212,20 @@ def run_training(
     resume: bool = False,
     signals: StopSignals | None = None,
     on_update: Callable[[int], None] = lambda _step: None,
+    world: World = ALONE,
 ) -> Finished | Failed:
-    """Train `run` in `folder`, to the end. Errors become a `failed` event, with the details in log.txt."""
-    stream: list[BatchStream[Any]] = []
+    """Train `run` in `folder`, to the end. Errors become a `failed` event, with the details in log.txt.
+
+    In each process of `world` with the same arguments; those beside the first give it a Follower as their folder.
+    """
+    data: list[TrainingData] = []
     step = 0
     try:
-        resumed, warnings = folder.newest() if resume else (None, [])
-        learner = build_learner(run, resumed)
+        if world.is_first:
+            remove_notes(folder.path)
+        warnings = [check_sharing(world, run.loop.accumulate, run.loop.sharding == "fsdp" and world.size > 1)]
+        resumed = _newest(folder, world, warnings) if resume else None
+        learner = build_learner(run, resumed, world)
         run = learner.run
         folder.save_config(run)
         objective, cache = learner.objective, AudioCache()
@@ -178,21 +235,36 @@ def run_training(
         if run.data.valid:
             kept = select_clips(run.data.valid, run, objective.vocabulary, training=False)
             warnings.append(f"valid: {kept.warning}" if kept.warning else "")
-            valid = evaluation_batches(run, kept, cache, objective.vocabulary)
-        optimizer = build_optimizer(objective.model, run.optimizer, learner.device)
-        progress, position = _restore(resumed, optimizer) if resumed is not None else (Progress(), Position())
+            valid = evaluation_batches(run, kept, cache, objective.vocabulary, world)
+        parameters = sum(parameter.numel() for parameter in objective.model.parameters())
+        progress, position = _progress(resumed) if resumed is not None else (Progress(), Position())
         step = progress.step
-        stream.append(training_stream(run, selection, cache, objective.vocabulary, position))
-        _announce(folder, learner, selection, step, warnings)
+        data.append(training_data(run, selection, cache, objective.vocabulary, step=step, start=position, world=world))
+        if resumed is None:
+            objective.prepare(data[0].first())
+        save_memory(objective.model, run.loop)
+        if wants_compile(run.loop, learner.device):
+            warnings.append(compile_layers(objective.model, learner.device))
+        objective.forward = parallel = spread(objective.model, world, learner.device, run.loop.sharding)
+        optimizer = build_optimizer(objective.model, run.optimizer, learner.device)
+        if resumed is not None and resumed.training is not None:
+            # What is random needs no restoring: it is keyed by the update (engine/training/noise.py).
+            optimizer.load_state_dict(parallel.own(resumed.training["optimizer"], optimizer))
+        del resumed
+        _announce(folder, learner, selection, step, warnings, parameters, world)
         trainer = Trainer(
             run=run,
             folder=folder,
             objective=objective,
             optimizer=optimizer,
-            stream=stream[0],
+            stream=data[0].stream,
+            plan=data[0].plan,
             valid=valid,
             progress=progress,
             stop_signalled=lambda: signals is not None and signals.wanted,
+            device=learner.device,
+            world=world,
+            parallel=parallel,
             on_update=on_update,
             codebook_trained=learner.codebook_trained,
         )
@@ -201,10 +273,10 @@ def run_training(
         finally:
             step = trainer.progress.step
     except (Exception, KeyboardInterrupt) as error:
-        return _fail(folder, error, step)
+        return _fail(folder, error, step, world)
     finally:
-        for opened in stream:
-            opened.close()
+        for opened in data:
+            opened.stream.close()
 
 
 def evaluate_checkpoint(
@@ -224,7 +296,15 @@ def evaluate_checkpoint(
     return learner.objective.evaluate(batches(), checkpoint.step), selection.warning
 
 
-def _announce(folder: RunFolder, learner: Learner, selection: Selection, step: int, warnings: Sequence[str]) -> None:
+def _announce(
+    folder: RunFolder,
+    learner: Learner,
+    selection: Selection,
+    step: int,
+    warnings: Sequence[str],
+    parameters: int,
+    world: World,
+) -> None:
     run = learner.run
     folder.emit(
         Started(
@@ -233,9 +313,9 @@ def _announce(folder: RunFolder, learner: Learner, selection: Selection, step: i
             config=to_mapping(run),
             step=step,
             updates=run.loop.updates,
-            device=device_name(learner.device),
+            device=device_name(learner.device, world),
             precision=learner.precision,
-            parameters=sum(parameter.numel() for parameter in learner.objective.model.parameters()),
+            parameters=parameters,
             train_clips=selection.clips,
             train_s=selection.seconds,
         )
@@ -258,11 +338,23 @@ def explain(error: BaseException) -> str:
     return f"unexpected {type(error).__name__}: {error} (log.txt in the run's folder has the details)"
 
 
-def _fail(folder: RunFolder, error: BaseException, step: int) -> Failed:
-    failed = Failed(message=explain(error), step=step)
+def _lost(folder: RunFolder) -> str:
+    """Why the others no longer answer, as far as they could tell."""
+    notes = failure_notes(folder.path)
+    return (
+        "another process of this run ended"
+        + (f" ({'; '.join(notes)})" if notes else " without a word: killed, out of memory, or its machine is gone")
+        + "; torchrun --max-restarts starts them again from the last checkpoint, or resume the run"
+    )
+
+
+def _fail(folder: RunFolder, error: BaseException, step: int, world: World) -> Failed:
+    lost = world.size > 1 and is_lost(error)
+    failed = Failed(message=_lost(folder) if lost else explain(error), step=step)
     try:
         folder.log("".join(traceback.format_exception(error)))
-        folder.emit(failed)
+        if world.is_first or not lost:
+            folder.emit(failed)
     except OSError:
         pass  # the disk is full: standard error still gets the sentence
     return failed

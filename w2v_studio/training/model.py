@@ -17,8 +17,8 @@ from engine import events
 from engine.config import ConfigError
 from export import bundle as bundles
 from w2v_studio import assets
+from w2v_studio.background import Background
 from w2v_studio.training import processes, run_notes
-from w2v_studio.training.background import Background
 from w2v_studio.training.corrections import write_corrections_manifest
 from w2v_studio.training.data_folders import DataFolders, checkout_data_folders
 from w2v_studio.training.manifests import Manifest, find_manifests

@@ -18,7 +18,7 @@ class Background(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="training")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="background")
         self._closed = False
         self._came_home.connect(self._deliver)
 

@@ -46,6 +46,7 @@ COMMANDS = {
         Command("history", "Show past dictations", ("Ctrl+H",), "history", "Dictate"),
         Command("search_history", "Search past dictations", ("Ctrl+F",), "search", "Dictate"),
         Command("delete_dictation", "Delete the chosen dictation", (), "clear", "Dictate", ("Del",)),
+        Command("models", "Models", ("Ctrl+M",), "model"),
         Command("toggle_theme", "Switch between light and dark", ("Ctrl+Shift+L",), "moon"),
         Command("shortcuts", "Keyboard shortcuts", ("F1",), "keyboard"),
         Command("quit", "Quit", ("Ctrl+Q",), "close"),

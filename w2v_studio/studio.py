@@ -21,6 +21,7 @@ from w2v_studio.theme import Theme
 
 if TYPE_CHECKING:
     from w2v_studio.inspection.model import InspectionModel
+    from w2v_studio.models_dialog.dialog import ModelsDialog
     from w2v_studio.training.model import TrainingModel
 
 DICTATE, TRAIN, INSPECT = "Dictate", "Train", "Inspect"
@@ -44,6 +45,7 @@ class Studio(QObject):
         self.dictation = DictationModel(self.settings, self.home)
         self._training: TrainingModel | None = None
         self._inspection: InspectionModel | None = None
+        self._models: ModelsDialog | None = None
         self.window = MainWindow(
             self.theme,
             self.settings,
@@ -64,6 +66,8 @@ class Studio(QObject):
             self._inspection.close()
         if self._training is not None:
             self._training.close()
+        if self._models is not None:
+            self._models.tasks.close()
         if self._lock is not None:
             self._lock.unlock()
 
@@ -72,6 +76,7 @@ class Studio(QObject):
     def _build_dictate(self) -> QWidget:
         view = DictationView(self.dictation, self.theme, self.settings)
         view.inspect_requested.connect(self.inspect)
+        view.models_requested.connect(self.show_models)
         return view
 
     def _build_train(self) -> QWidget:
@@ -115,6 +120,18 @@ class Studio(QObject):
         """Dictate with a model that was just trained."""
         self.dictation.use_bundle(str(folder))
         self.window.show_screen(DICTATE)
+
+    def show_models(self) -> None:
+        """The window of models, made when it is first asked for."""
+        if self._models is None:
+            from w2v_studio.models_dialog.dialog import ModelsDialog
+
+            self._models = ModelsDialog(self.theme, parent=self.window)
+            self._models.use_requested.connect(self.use_bundle)
+            self._models.models_changed.connect(self.dictation.bundles_changed)
+        self._models.refresh()
+        self._models.show()
+        self._models.raise_()
 
     def inspect(self, path: str) -> None:
         """Look at a recording."""

@@ -9,6 +9,7 @@ from PySide6.QtGui import QGuiApplication, QHideEvent, QKeyEvent, QShowEvent, QS
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from w2v_studio.actions import COMMANDS, make_action
+from w2v_studio.assets import bundled_models_folder
 from w2v_studio.audio.devices import InputDevice
 from w2v_studio.dictation.history_panel import HistoryPanel
 from w2v_studio.dictation.model import DictationModel, FinalText, SampleClip
@@ -16,8 +17,9 @@ from w2v_studio.dictation.signals_card import SignalsCard
 from w2v_studio.dictation.text_menu import TextMenu, language_rules, text_options
 from w2v_studio.dictation.transcript import TranscriptPane
 from w2v_studio.dictation.transport import Transport
+from w2v_studio.models.published import published_models
 from w2v_studio.recognition.sessions import Recognizer
-from w2v_studio.settings import LETTER_CASE, SHOW_HISTORY, Settings
+from w2v_studio.settings import LETTER_CASE, OFFER_SEEN, SHOW_HISTORY, Settings
 from w2v_studio.text_stage.stage import TextStage
 from w2v_studio.theme import GRID_PX, Theme
 from w2v_studio.widgets.buttons import IconButton, Picker
@@ -30,6 +32,7 @@ TOAST_BOTTOM_PX = 112
 """Above the record button."""
 SYSTEM_MICROPHONE = "System microphone"
 OTHER_BUNDLE = "Open a model folder…"
+MORE_MODELS = "More models…"
 
 
 class DictationView(QWidget):
@@ -40,6 +43,7 @@ class DictationView(QWidget):
 
     inspect_requested = Signal(str)
     """The path of a recording to look at."""
+    models_requested = Signal()
 
     def __init__(self, model: DictationModel, theme: Theme, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -54,6 +58,7 @@ class DictationView(QWidget):
         self.notice = Notice(theme)
         self.notice.setObjectName("notice")
         self.model_notice = Notice(theme)
+        self.offer = Notice(theme)
         self.model_notice.setObjectName("model_notice")
         self.pane = TranscriptPane(theme)
         self.signals = SignalsCard(theme)
@@ -98,6 +103,7 @@ class DictationView(QWidget):
         column.addLayout(top)
         column.addWidget(self.notice)
         column.addWidget(self.model_notice)
+        column.addWidget(self.offer)
         column.addWidget(self._build_transcript_card(), 1)
         column.addWidget(self.signals)
         column.addWidget(self.transport)
@@ -154,6 +160,8 @@ class DictationView(QWidget):
         self.bundle_picker.currentIndexChanged.connect(self._choose_bundle)
         self.bundle_picker.activated.connect(self._open_bundle_folder)
         self.notice.action_clicked.connect(lambda: model.refresh_microphones())
+        self.offer.action_clicked.connect(self._take_offer)
+        make_action("models", self._theme, self).triggered.connect(self.models_requested)
         self.model_notice.action_clicked.connect(lambda: model.use_bundle(""))
         self.pane.editor.corrected.connect(model.correct)
         self.pane.editor.textChanged.connect(self._enable_buttons)
@@ -170,6 +178,7 @@ class DictationView(QWidget):
         model.recognizer_loading.connect(self._show_loading)
         model.recognizer_ready.connect(self._show_ready)
         model.recognizer_failed.connect(self._show_model_failure)
+        model.slow_changed.connect(self._show_slowness)
         model.history_changed.connect(self._list_history)
 
     # -- commands ------------------------------------------------------------------------------------------------
@@ -195,8 +204,11 @@ class DictationView(QWidget):
             self._model.use_bundle(str(folder))
 
     def _open_bundle_folder(self, place: int) -> None:
-        """The last entry; only a choice by hand opens the dialog, not passing by with the arrow keys."""
-        if self.bundle_picker.itemText(place) == OTHER_BUNDLE:
+        """The last entries; only a choice by hand opens a window, not passing by with the arrow keys."""
+        if self.bundle_picker.itemText(place) == MORE_MODELS:
+            self._list_bundles()
+            self.models_requested.emit()
+        elif self.bundle_picker.itemText(place) == OTHER_BUNDLE:
             folder = QFileDialog.getExistingDirectory(self, "Open a model folder", str(Path.home()))
             self._list_bundles()
             if folder:
@@ -317,6 +329,7 @@ class DictationView(QWidget):
                     rows.item(place).setEnabled(False)
             self.bundle_picker.setPlaceholderText("No model")
             self.bundle_picker.addItem(OTHER_BUNDLE, None)
+            self.bundle_picker.addItem(MORE_MODELS, None)
             folder = str(recognizer.bundle.folder) if recognizer is not None else ""
             self.bundle_picker.setCurrentIndex(self.bundle_picker.findData(folder) if folder else -1)
 
@@ -328,12 +341,35 @@ class DictationView(QWidget):
     def _show_ready(self, _recognizer: Recognizer) -> None:
         self.model_notice.clear()
         self._list_bundles()
+        self._make_offer()
         self.pane.set_listening(self._model.is_recording, True)
+
+    def _make_offer(self) -> None:
+        """Say once what the shipped model cannot do, and what a larger one weighs."""
+        shipped = [bundle.folder.parent == bundled_models_folder() for bundle in self._model.bundles()]
+        if all(shipped) and not self._settings.get(OFFER_SEEN):
+            first = published_models()[0]
+            self.offer.say(
+                f"The model that comes along is small and knows few words. A published one for whole sentences is "
+                f"a download of {first.size_text}.",
+                "info",
+                "Look at models",
+            )
+        else:
+            self.offer.clear()
+
+    def _take_offer(self) -> None:
+        self._settings.set(OFFER_SEEN, True)
+        self.offer.clear()
+        self.models_requested.emit()
 
     def _show_model_failure(self, sentence: str) -> None:
         self._list_bundles()
         other = "Use the default model" if self._model.recognizer is None and self._model.bundles() else ""
         self.model_notice.say(sentence, "error", other)
+
+    def _show_slowness(self, sentence: str) -> None:
+        self.model_notice.say(sentence, "warning")
 
     def _show_failure(self, sentence: str) -> None:
         self.notice.say(sentence, "error", "Look again" if "microphone" in sentence else "")
@@ -389,6 +425,7 @@ class DictationView(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Lanes move while they are seen."""
         super().showEvent(event)
+        self._model.show_codes(True)
         if self._model.state != "idle":
             self._timer.start()
         if self.focusWidget() is None:
@@ -397,5 +434,6 @@ class DictationView(QWidget):
     def hideEvent(self, event: QHideEvent) -> None:
         """Nothing is painted while hidden; edits are kept at once."""
         super().hideEvent(event)
+        self._model.show_codes(False)
         self._timer.stop()
         self.pane.editor.save_corrections()

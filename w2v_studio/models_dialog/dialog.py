@@ -241,6 +241,7 @@ class ModelsDialog(QDialog):
         while (taken := self._facts.takeAt(0)) is not None:
             widget = taken.widget()
             if widget is not None:
+                widget.hide()  # it is drawn until it is deleted
                 widget.deleteLater()
         bundle = self.current()
         for line, (label, value) in enumerate(model_facts(bundle) if bundle else []):

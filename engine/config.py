@@ -160,22 +160,57 @@ class CtcConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Manifests and what is done to the audio while training."""
+    """Data and what is done to the audio while training."""
 
-    train: tuple[str, ...] = setting((), "manifest files (TSV: path, duration_s, speaker, transcript)")
-    valid: tuple[str, ...] = setting((), "manifests for evaluation; none goes without")
-    weights: tuple[float, ...] = setting((), "how often each train manifest is passed over per epoch; none: once")
+    train: tuple[str, ...] = setting((), "data to train on: manifests, tables, folders (docs/data-formats.md)")
+    valid: tuple[str, ...] = setting((), "data for evaluation; none goes without")
+    weights: tuple[float, ...] = setting((), "how often each of data.train is passed over per epoch; none: once")
     root: str | None = setting(None, "folder that the paths in manifests are relative to; none: the manifest's own")
+    normalize: Literal["auto", "always", "never"] = setting(
+        "auto",
+        "bring transcripts into the vocabulary's case, without its missing punctuation; auto: all but those of "
+        "manifests, which are taken as they stand",
+    )
+    shards_per_epoch: int = setting(16, "shards of a lhotse Shar source that make an epoch, of some 1,000 clips each")
     exclude: str | None = setting(None, "regular expression; matching paths are left out of train")
     min_s: float = setting(0.3, "shortest clip used, seconds")
     max_s: float = setting(25.0, "longest clip used in fine-tuning, seconds; longer ones are left out")
     crop_s: float = setting(15.6, "longest piece used in pre-training, seconds; longer clips are cropped at random")
     gain_db: float = setting(0.0, "random gain, up to this many decibels up or down")
     speed: float = setting(0.0, "random speed (and pitch) change, up to this share: 0.1 gives 0.9 to 1.1")
-    noise_db: float = setting(0.0, "white and pink noise down to this signal-to-noise ratio, decibels; 0 turns it off")
+    noise_db: float = setting(0.0, "noise down to this signal-to-noise ratio, decibels; 0 turns it off")
+    noise: tuple[str, ...] = setting((), "recordings of noise: folders, manifests; none takes white and pink noise")
+    reverb: float = setting(0.0, "chance that a clip is put into a room, 0 to 1")
+    impulse_responses: str | None = setting(None, "recorded impulse responses of rooms; none makes up random rooms")
+    rooms: int = setting(32, "how many random rooms are made up, at the start of the run")
     join: float = setting(0.0, "chance that a short clip is joined with further ones of the same manifest, 0 to 1")
     join_s: float = setting(6.0, "longest joined clip, seconds")
+    bucketing: Literal["sorted", "lhotse"] = setting(
+        "sorted",
+        "how rows of like length come together: sorted by length (least padding), or lhotse's DynamicBucketingSampler "
+        "(30 buckets, more random)",
+    )
+    length_buckets: tuple[float, ...] = setting(
+        (),
+        "fixed lengths of batches for torch.compile and cuDNN: seconds, or one whole number, how many to choose from "
+        "the data's own; fine-tuning pads to them, pre-training crops; none: any length",
+    )
     workers: int = setting(1, "threads that read and decode audio ahead")
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if not 0 <= self.reverb <= 1:
+            raise ConfigError(f"data.reverb={self.reverb} must lie between 0 and 1")
+        if self.rooms < 1 or self.shards_per_epoch < 0:
+            raise ConfigError("data.rooms must be above 0, data.shards_per_epoch 0 (all) or more")
+        one = len(self.length_buckets) == 1
+        if min(self.length_buckets, default=1) <= 0 or (one and not self.length_buckets[0].is_integer()):
+            raise ConfigError(
+                f"data.length_buckets={list(self.length_buckets)}: give two lengths or more, in seconds above 0, or "
+                "one whole number, how many"
+            )
+        if self.noise and self.noise_db <= 0:
+            raise ConfigError("data.noise is never heard while data.noise_db is 0: set it to 5 or 10 decibels")
 
 
 @dataclass(frozen=True)
@@ -253,7 +288,7 @@ class RunConfig:
             raise ConfigError("loop.updates, loop.accumulate and loop.batch_s must be above 0")
         if self.data.weights and self.data.train and len(self.data.weights) != len(self.data.train):
             raise ConfigError(
-                f"data.weights has {len(self.data.weights)} values for {len(self.data.train)} train manifests; "
+                f"data.weights has {len(self.data.weights)} values for {len(self.data.train)} in data.train; "
                 "give one for each, or none"
             )
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from engine import config as configuration
 from engine import events
+from engine.commands.progress_bar import ProgressBar
 from engine.commands.usage import UsageError, absolute
 from engine.config import RunConfig
-from engine.data.manifest import read_manifest
+from engine.data.sources import read_source
 from engine.presets import load_preset, preset_names
 
 if TYPE_CHECKING:
@@ -38,9 +39,11 @@ def add_commands(commands: Any) -> None:
             default=None,
             help=f"a name ({', '.join(preset_names())}) or a file; without it {DEFAULT_PRESETS[task]}",
         )
-        data = {"nargs": "+", "action": "extend", "type": Path, "metavar": "MANIFEST"}
-        command.add_argument("--data", **data, help="manifests to train on")
-        command.add_argument("--valid", **data, help="manifests for evaluation")
+        data = {"nargs": "+", "action": "extend", "type": Path, "metavar": "DATA"}
+        command.add_argument(
+            "--data", **data, help="data to train on: manifests, tables, folders (docs/data-formats.md)"
+        )
+        command.add_argument("--valid", **data, help="data for evaluation, likewise")
         command.add_argument("--root", type=Path, help="folder of the manifests' paths; without it, their own")
         command.add_argument("--from", dest="start", type=Path, help="checkpoint or run to take the weights from")
         command.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
@@ -73,12 +76,14 @@ def new_run(arguments: argparse.Namespace) -> RunConfig:
         fitting = [other for other in preset_names() if load_preset(other).task == task]
         raise UsageError(f"the preset {name!r} is for {run.task}, not for {task}: choose from {', '.join(fitting)}")
     run = configuration.with_settings(run, arguments.settings)
-    root = arguments.root or run.data.root
+    root, responses = arguments.root or run.data.root, run.data.impulse_responses
     data = dataclasses.replace(
         run.data,
         train=tuple(absolute(arguments.data or run.data.train)),
         valid=tuple(absolute(arguments.valid or run.data.valid)),
         root=str(Path(root).absolute()) if root else None,
+        noise=tuple(absolute(run.data.noise)),
+        impulse_responses=str(Path(responses).absolute()) if responses else None,
     )
     start = arguments.start or run.ctc.checkpoint
     if start and not Path(start).exists():
@@ -87,8 +92,9 @@ def new_run(arguments: argparse.Namespace) -> RunConfig:
     run = dataclasses.replace(run, data=data, ctc=ctc)
     if not run.data.train:
         raise UsageError("there is nothing to train on: give manifests with --data")
-    for manifest in (*run.data.train, *run.data.valid):
-        read_manifest(Path(manifest))
+    with ProgressBar() as progress:
+        for source in (*run.data.train, *run.data.valid):
+            read_source(Path(source), Path(run.data.root) if run.data.root else None, progress)
     return run
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import threading
 from pathlib import Path
@@ -12,6 +14,7 @@ import soxr
 from numpy.typing import NDArray
 
 from engine.data.manifest import DataError
+from engine.data.parts import CutRecord, Part, ShardMember, Stretch
 
 SAMPLE_RATE = 16000
 INT16_SCALE = 32768.0
@@ -22,19 +25,71 @@ CACHE_SHARE = 0.25
 Waveform = NDArray[np.float32]
 
 
-def read_audio(path: Path) -> NDArray[np.int16]:
-    """All of a file as 16-bit mono at 16 kHz: channels are averaged, other rates resampled. Raises DataError."""
+def read_native(path: Path, part: Part | None = None) -> tuple[Waveform, int]:
+    """Samples (N, channels) and rate as they are in the file, or in the part of it. Raises DataError."""
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        if isinstance(part, Stretch):
+            return _read_stretch(path, part)
+        if isinstance(part, ShardMember):
+            samples, rate = soundfile.read(io.BytesIO(part.archive.read(part.name)), dtype="float32", always_2d=True)
+        elif isinstance(part, CutRecord):
+            return _read_cut(part)
+        else:
+            samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
         if not path.exists():
             raise DataError(f"there is no file {path}: correct its manifest, or give --root") from error
-        raise DataError(f"cannot read {path} as audio ({error}): convert it to FLAC, WAV or Opus") from error
+        place = f"{part.name} in {path}" if isinstance(part, ShardMember) else path
+        raise DataError(f"cannot read {place} as audio ({error}): convert it to FLAC, WAV or Opus") from error
+    return samples, rate
+
+
+def _read_stretch(path: Path, part: Stretch) -> tuple[Waveform, int]:
+    with soundfile.SoundFile(path) as file:
+        rate = file.samplerate
+        start, count = round(part.start_s * rate), round(part.duration_s * rate)
+        if start >= file.frames:
+            raise DataError(
+                f"{path} is {file.frames / rate:.2f} s long and has nothing at {part.start_s:g} s: correct the offset"
+            )
+        file.seek(start)
+        samples = file.read(count, dtype="float32", always_2d=True)
+        if part.channel is not None:
+            if part.channel >= file.channels:
+                raise DataError(
+                    f"{path} has {file.channels} channels and no channel {part.channel} (they count from 0)"
+                )
+            samples = samples[:, part.channel : part.channel + 1]
+    return samples, rate
+
+
+def _read_cut(part: CutRecord) -> tuple[Waveform, int]:
+    """What lhotse makes of the cut; its import takes seconds, so it waits for the first such clip."""
+    from lhotse.serialization import deserialize_item
+
+    cut = deserialize_item(json.loads(part.json))
+    try:
+        samples = cut.load_audio()
+    except Exception as error:  # lhotse's backends raise whatever they find
+        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        raise DataError(f"lhotse cannot read the cut {cut.id} ({reason[0]}): correct its recording") from error
+    if samples is None:
+        raise DataError(f"the cut {cut.id} has no recording: make its manifest with recordings")
+    return np.ascontiguousarray(samples.T, dtype=np.float32), int(cut.sampling_rate)
+
+
+def as_mono(samples: Waveform, rate: int) -> NDArray[np.int16]:
+    """Samples (N, channels) as 16-bit mono at 16 kHz: channels are averaged, other rates resampled."""
     mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
     if rate != SAMPLE_RATE:
         mono = soxr.resample(mono, rate, SAMPLE_RATE)
     limited: NDArray[np.int16] = np.clip(np.rint(mono * INT16_SCALE), -32768, 32767).astype(np.int16)
     return limited
+
+
+def read_audio(path: Path, part: Part | None = None) -> NDArray[np.int16]:
+    """All of a file, or a part of it, as 16-bit mono at 16 kHz. Raises DataError."""
+    return as_mono(*read_native(path, part))
 
 
 def cache_limit() -> int:
@@ -54,20 +109,23 @@ class AudioCache:
 
     def __init__(self, limit_bytes: int | None = None) -> None:
         self._limit = cache_limit() if limit_bytes is None else limit_bytes
-        self._clips: dict[Path, NDArray[np.int16]] = {}
+        self._clips: dict[tuple[Path, Part | None], NDArray[np.int16]] = {}
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def read(self, path: Path) -> NDArray[np.int16]:
-        """The samples of `path`; do not write to them. Safe to call from several threads."""
-        kept = self._clips.get(path)
+    def read(self, path: Path, part: Part | None = None) -> NDArray[np.int16]:
+        """The samples of `path`, or of a part of it; do not write to them. Safe to call from several threads."""
+        key = (path, part)
+        kept = self._clips.get(key)
         if kept is not None:
             return kept
-        samples = read_audio(path)
+        samples = read_audio(path, part)
         samples.flags.writeable = False
+        if isinstance(part, ShardMember) and part.streamed:
+            return samples
         with self._lock:
-            if path not in self._clips and self._bytes + samples.nbytes <= self._limit:
-                self._clips[path] = samples
+            if key not in self._clips and self._bytes + samples.nbytes <= self._limit:
+                self._clips[key] = samples
                 self._bytes += samples.nbytes
         return samples
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.config import RunConfig
 from engine.data.audio import SAMPLE_RATE, AudioCache, Waveform, to_float
-from engine.data.augmentation import augment, change_speed, draw_noise
+from engine.data.augmentation import Augmentation, change_speed, draw_noise
 from engine.data.examples import BATCH, EXAMPLE, Example, generator
 from engine.data.manifest import DataError
 from engine.masking import Mask, draw_channel_mask, draw_distractors, draw_time_mask
@@ -59,6 +59,11 @@ class FinetuningBatch:
         return float(self.lengths.sum() / SAMPLE_RATE)
 
 
+def bucket_samples(examples: Sequence[Example]) -> int:
+    """Samples of the fixed length that a batch was planned for; 0 where there is none."""
+    return round(max(example.bucket_s or 0.0 for example in examples) * SAMPLE_RATE)
+
+
 def _pause(seconds: float, rng: np.random.Generator) -> Waveform:
     samples = round(seconds * SAMPLE_RATE)
     if rng.random() < 0.5:
@@ -71,10 +76,11 @@ class Collator:
 
     def __init__(self, run: RunConfig, cache: AudioCache, training: bool) -> None:
         self.run, self.cache, self.training = run, cache, training
+        self._augmentation = Augmentation(run.data, cache, run.loop.seed) if training else None
 
     def waveform(self, example: Example, rng: np.random.Generator) -> Waveform:
         """The audio of one example, joined and at its speed; not yet cropped or augmented."""
-        pieces = [to_float(self.cache.read(clip.path)) for clip in example.clips]
+        pieces = [to_float(self.cache.read(clip.path, clip.part)) for clip in example.clips]
         if example.pauses_s:
             pauses = [_pause(seconds, rng) for seconds in example.pauses_s]
             pieces = [*(part for pair in zip(pauses, pieces, strict=False) for part in pair), pauses[-1]]
@@ -86,8 +92,8 @@ class Collator:
         return [generator(self.run.loop.seed, EXAMPLE, epoch, example.index) for example in examples]
 
     def augment(self, waveform: Waveform, rng: np.random.Generator) -> Waveform:
-        """Noise and gain, in training."""
-        return augment(waveform, self.run.data, rng) if self.training else waveform
+        """Rooms, noise and gain, in training."""
+        return waveform if self._augmentation is None else self._augmentation(waveform, rng)
 
 
 class PretrainingCollator(Collator):
@@ -98,7 +104,7 @@ class PretrainingCollator(Collator):
         run = self.run
         generators = self.generators(examples, epoch)
         rows = [self.waveform(example, rng) for example, rng in zip(examples, generators, strict=True)]
-        size = min(min(map(len, rows)), round(run.data.crop_s * SAMPLE_RATE))
+        size = min(min(map(len, rows)), bucket_samples(examples) or round(run.data.crop_s * SAMPLE_RATE))
         frames = run.model.frame_count(size)
         if frames < LEAST_PRETRAINING_FRAMES:
             shortest = examples[int(np.argmin([len(row) for row in rows]))]
@@ -135,7 +141,8 @@ class FinetuningCollator(Collator):
         ]
         lengths = np.array([len(row) for row in rows], dtype=np.int64)
         # One receptive field is the least that the convolutions take.
-        waveform = np.zeros((len(rows), max(lengths.max(), self.run.model.receptive_field_samples)), dtype=np.float32)
+        size = max(int(lengths.max()), bucket_samples(examples), self.run.model.receptive_field_samples)
+        waveform = np.zeros((len(rows), size), dtype=np.float32)
         for place, row in enumerate(rows):
             waveform[place, : len(row)] = row
         labels = [self.vocabulary.encode(example.transcript) for example in examples]

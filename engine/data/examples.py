@@ -28,12 +28,16 @@ def generator(seed: int, use: int, *place: int) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Example:
-    """One row of a batch: clips with pauses before, between and after them (none: one clip as it is)."""
+    """One row of a batch: clips with pauses before, between and after them (none: one clip as it is).
+
+    `bucket_s` is the fixed length that its batch is to have, where there are such.
+    """
 
     clips: tuple[Clip, ...]
     index: int
     pauses_s: tuple[float, ...] = ()
     speed: float = 1.0
+    bucket_s: float | None = None
 
     @property
     def duration_s(self) -> float:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.data.parts import Part
+
 REQUIRED_COLUMNS = ("path", "duration_s")
 
 
@@ -15,13 +17,17 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Clip:
-    """One line of a manifest. An empty `transcript` means unlabelled; `origin` is `manifest:line`, for messages."""
+    """One line of a manifest. An empty `transcript` means unlabelled; `origin` is `manifest:line`, for messages.
+
+    A `duration_s` of 0 was not told, and could not be read from the file. Without a `part` the clip is all of `path`.
+    """
 
     path: Path
     duration_s: float
     speaker: str = "unknown"
     transcript: str = ""
     origin: str = ""
+    part: Part | None = None
 
 
 def read_manifest(path: Path, root: Path | None = None) -> list[Clip]:

@@ -1,35 +1,51 @@
-"""Which clips of the manifests can be trained on, and why the others cannot. No torch."""
+"""Which clips of the data can be trained on, and why the others cannot. No torch."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.config import ConfigError, RunConfig
 from engine.data.audio import SAMPLE_RATE
-from engine.data.manifest import Clip, DataError, read_manifest
+from engine.data.formats.shar import ShardStream
+from engine.data.manifest import Clip, DataError
+from engine.data.parts import Stretch
+from engine.data.sources import DataSource, read_source
+from engine.data.transcripts import TranscriptRule
 from engine.text.vocabulary import Vocabulary, VocabularyError
 
 
 @dataclass
 class Selection:
-    """Usable clips, a list for each manifest, and one sentence about those left out (empty when there are none)."""
+    """Usable clips, a list for each source, and one sentence about those left out (empty when there are none).
+
+    A source of shards has an empty list in `groups`, and its place in `streams`.
+    """
 
     groups: list[list[Clip]]
     warning: str = ""
+    streams: dict[int, ShardStream] = field(default_factory=dict)
 
     @property
     def clips(self) -> int:
         """How many."""
-        return sum(map(len, self.groups))
+        return sum(map(len, self.groups)) + sum(stream.clips for stream in self.streams.values())
 
     @property
     def seconds(self) -> float:
         """How long in all."""
-        return sum(clip.duration_s for group in self.groups for clip in group)
+        listed = sum(clip.duration_s for group in self.groups for clip in group)
+        return listed + sum(stream.seconds for stream in self.streams.values())
+
+    def of_epoch(self, epoch: int) -> list[list[Clip]]:
+        """The clips of an epoch, a list for each source: all that are listed, and the shards whose turn it is."""
+        return [
+            self.streams[place].clips_of(epoch) if place in self.streams else group
+            for place, group in enumerate(self.groups)
+        ]
 
 
 @dataclass
@@ -60,6 +76,8 @@ def reason_against(clip: Clip, run: RunConfig, vocabulary: Vocabulary | None, tr
 
     Error rates are over all clips that have a known text: their length and letters only matter in training.
     """
+    if clip.duration_s <= 0:
+        return "that cannot be read as audio", "" if clip.path.exists() else f"there is no file {clip.path}"
     if clip.duration_s < run.data.min_s and (training or vocabulary is None):
         return f"shorter than data.min_s={run.data.min_s:g} s", ""
     if vocabulary is None:
@@ -79,36 +97,84 @@ def reason_against(clip: Clip, run: RunConfig, vocabulary: Vocabulary | None, tr
     return "", ""
 
 
+def wants_rule(source: DataSource, run: RunConfig) -> bool:
+    """Whether the transcripts of a source are brought into the vocabulary's letters (data.normalize)."""
+    return run.data.normalize == "always" or (run.data.normalize == "auto" and not source.verbatim)
+
+
+class _Choice:
+    """What is used of each source, with a count of what is not."""
+
+    def __init__(self, run: RunConfig, vocabulary: Vocabulary | None, training: bool) -> None:
+        self.run, self.vocabulary, self.training = run, vocabulary, training
+        self.left_out = _LeftOut()
+        exclude = run.data.exclude if training else None
+        try:
+            self._exclude = re.compile(exclude) if exclude else None
+        except re.error as error:
+            raise ConfigError(f"data.exclude={exclude!r} is not a regular expression: {error}") from error
+        self._rule = TranscriptRule(vocabulary) if vocabulary is not None else None
+
+    def of(self, clip: Clip, rule: bool, count: bool = True) -> Clip | None:
+        """The clip as it is used; None where it is left out."""
+        if self._exclude is not None and self._exclude.search(clip.path.as_posix()):
+            return None
+        if rule and self._rule is not None:
+            clip = replace(clip, transcript=self._rule(clip.transcript))
+        reason, detail = reason_against(clip, self.run, self.vocabulary, self.training)
+        if reason and count:
+            self.left_out.add(reason, clip, detail)
+        return None if reason else clip
+
+    def listed(self, source: DataSource) -> list[Clip]:
+        """The clips of a source that is read whole. Raises DataError for the first whose file is missing."""
+        rule = wants_rule(source, self.run)
+        group = []
+        for clip in source.all_clips():
+            kept = self.of(clip, rule)
+            if kept is None:
+                continue
+            if (clip.part is None or isinstance(clip.part, Stretch)) and not clip.path.is_file():
+                raise DataError(f"{clip.origin}: there is no file {clip.path}: correct the manifest, or give --root")
+            group.append(kept)
+        return group
+
+    def streamed(self, source: DataSource) -> ShardStream:
+        """The shards of a source, whose lists are gone through once to count what is in them."""
+        assert source.shards is not None
+        rule = wants_rule(source, self.run)
+        data = self.run.data
+        stream = ShardStream(
+            source.shards, data.shards_per_epoch, self.run.loop.seed, lambda clip: self.of(clip, rule, count=False)
+        )
+        for clip in source.all_clips():
+            if self.of(clip, rule) is not None:
+                stream.clips += 1
+                stream.seconds += clip.duration_s
+        return stream
+
+
 def select_clips(
     manifests: Sequence[str], run: RunConfig, vocabulary: Vocabulary | None, training: bool = True
 ) -> Selection:
-    """Read `manifests` and keep what can be used; `data.exclude` holds for training only.
+    """Read the data and keep what can be used; `data.exclude` holds for training only.
 
-    Raises DataError where nothing is left, and for the first clip whose file is missing.
+    Shards are streamed in training, and listed for an evaluation, which goes through all of them each time. Raises
+    DataError where nothing is left, and for the first clip whose file is missing.
     """
-    exclude = run.data.exclude if training else None
-    try:
-        pattern = re.compile(exclude) if exclude else None
-    except re.error as error:
-        raise ConfigError(f"data.exclude={exclude!r} is not a regular expression: {error}") from error
+    choice = _Choice(run, vocabulary, training)
     root = Path(run.data.root) if run.data.root else None
-    left_out = _LeftOut()
-    groups = []
-    for manifest in manifests:
-        group = []
-        for clip in read_manifest(Path(manifest), root):
-            if pattern is not None and pattern.search(clip.path.as_posix()):
-                continue
-            reason, detail = reason_against(clip, run, vocabulary, training)
-            if reason:
-                left_out.add(reason, clip, detail)
-            elif not clip.path.is_file():
-                raise DataError(f"{clip.origin}: there is no file {clip.path}: correct the manifest, or give --root")
-            else:
-                group.append(clip)
-        groups.append(group)
-    selection = Selection(groups, left_out.sentence())
+    groups: list[list[Clip]] = []
+    streams: dict[int, ShardStream] = {}
+    for place, manifest in enumerate(manifests):
+        source = read_source(Path(manifest), root)
+        if source.shards is not None and training:
+            streams[place] = choice.streamed(source)
+            groups.append([])
+        else:
+            groups.append(choice.listed(source))
+    selection = Selection(groups, choice.left_out.sentence(), streams)
     if not selection.clips:
-        because = selection.warning or f"data.exclude={exclude!r} matches every path"
+        because = selection.warning or f"data.exclude={run.data.exclude!r} matches every path"
         raise DataError(f"no clip of {', '.join(manifests)} can be used: {because}")
     return selection

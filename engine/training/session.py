@@ -14,7 +14,8 @@ import torch
 from engine.config import ConfigError, RunConfig, to_mapping, with_settings
 from engine.data.audio import AudioCache
 from engine.data.batches import Collator, FinetuningCollator, PretrainingCollator
-from engine.data.examples import EVALUATION, PLAN, Example, generator, plan_batches, plan_examples
+from engine.data.epochs import EVALUATION_EPOCH, EpochPlan, evaluation_plan
+from engine.data.examples import Example
 from engine.data.manifest import DataError
 from engine.data.read_ahead import BatchStream, Position
 from engine.data.selection import Selection, select_clips
@@ -42,8 +43,6 @@ from engine.training.run_folder import RunFolder
 from engine.training.stopping import StopSignals
 from engine.training.update_plan import MicroBatch, UpdatePlan, check_sharing
 from engine.training.world import ALONE, World, is_lost
-
-EVALUATION_EPOCH = 0
 
 
 @dataclass
@@ -105,10 +104,6 @@ def _collator(run: RunConfig, cache: AudioCache, training: bool, vocabulary: Voc
     return FinetuningCollator(run, cache, training, vocabulary)
 
 
-def _crop_s(run: RunConfig) -> float:
-    return run.data.crop_s if run.task == "pretrain" else float("inf")
-
-
 @dataclass
 class TrainingData:
     """Endless training batches of this process: `stream` gives them, `plan` knows where each update begins.
@@ -133,13 +128,7 @@ def training_data(
 ) -> TrainingData:
     """The batches from update `step` on, whose first micro-batch is at `start`."""
     collate = _collator(run, cache, True, vocabulary)
-
-    def plan(epoch: int) -> list[list[Example]]:
-        examples = plan_examples(selection.groups, run.data, run.loop.seed, epoch, run.data.weights)
-        if not examples:
-            raise ConfigError(f"data.weights={list(run.data.weights)} leaves no clip in epoch {epoch}: raise them")
-        rng = generator(run.loop.seed, PLAN, epoch, 1)
-        return plan_batches(examples, run.loop.batch_s, rng, _crop_s(run))
+    plan = EpochPlan(run, selection)
 
     def make(examples: Sequence[Example], _update: int, _place: int) -> Any:
         if not isinstance(examples, MicroBatch):
@@ -159,17 +148,10 @@ def evaluation_batches(
 ) -> Callable[[], Iterator[Any]]:
     """A function that gives the same batches at every call: same crops, masks and distractors.
 
-    Group-norm models see one clip at a time in fine-tuning, as padding changes what they hear (section 7). Several
-    processes go through the pass side by side; one that has nothing left repeats a batch that does not count.
+    Several processes go through the pass side by side; one that has nothing left repeats a batch that does not count.
     """
-    plain = dataclasses.replace(run.data, join=0.0, speed=0.0)
     collate: Collator = _collator(run, cache, False, vocabulary)
-    examples = plan_examples(selection.groups, plain, run.loop.seed, EVALUATION_EPOCH)
-    if run.task == "finetune" and run.model.feature_norm == "group":
-        batches = [[example] for example in examples]
-    else:
-        rng = generator(run.loop.seed, EVALUATION)
-        batches = plan_batches(examples, run.loop.batch_s, rng, _crop_s(run))
+    batches = evaluation_plan(run, selection)
 
     def give() -> Iterator[Any]:
         for first in range(0, len(batches), world.size):
@@ -320,7 +302,8 @@ def _announce(
             train_s=selection.seconds,
         )
     )
-    folder.log(f"{run.task} from update {step}, {selection.clips} clips, {selection.seconds / 3600:.2f} h")
+    if world.is_first:
+        folder.log(f"{run.task} from update {step}, {selection.clips} clips, {selection.seconds / 3600:.2f} h")
     for warning in filter(None, warnings):
         folder.emit(Warned(message=warning, step=step))
 

@@ -1,0 +1,44 @@
+"""Batches by lhotse's DynamicBucketingSampler, as an epoch's plan: the same for a seed and an epoch, on any machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.data.examples import Example
+
+BUCKETS = 30
+SHORTEST_S = 1e-3
+
+
+def plan_lhotse_batches(
+    examples: Sequence[Example], limit_s: float, seed: int, epoch: int, crop_s: float = float("inf")
+) -> list[list[Example]]:
+    """Each example once, rows x longest within `limit_s`, rows of one of 30 buckets of equal total length together.
+
+    lhotse gets cuts without audio, of the lengths that the examples will have.
+    """
+    from lhotse import MonoCut
+    from lhotse.dataset import DynamicBucketingSampler
+
+    cuts = [
+        MonoCut(id=str(place), start=0, duration=max(SHORTEST_S, min(example.duration_s, crop_s)), channel=0)
+        for place, example in enumerate(examples)
+    ]
+    if len(cuts) < 2 * BUCKETS:  # too few to estimate buckets from
+        bins: list[float] | None = []
+    else:
+        bins = None
+    sampler = DynamicBucketingSampler(
+        cuts,
+        max_duration=limit_s,
+        num_buckets=BUCKETS,
+        duration_bins=bins,
+        num_cuts_for_bins_estimate=len(cuts),
+        buffer_size=len(cuts),
+        shuffle=True,
+        sync_buckets=False,
+        seed=seed * 1_000_003 + epoch,
+        world_size=1,
+        rank=0,
+    )
+    return [[examples[int(cut.id)] for cut in batch] for batch in sampler]

@@ -33,7 +33,10 @@ REQUIRED: dict[str, tuple[Any, str]] = {
     "target_glu": (False, "targets go through one linear layer"),
     "combine_groups": (False, "each codebook has entries of its own"),
     "quantizer_depth": (1, "the quantizer's logits come from one linear layer"),
-    "layer_type": ("transformer", "Conformer layers and adapters (trf_adp) are other networks"),
+    "layer_type": (
+        "transformer",
+        "Conformer layers are another network; MMS adapters (trf_adp) are read from transformers folders",
+    ),
     "pos_conv_depth": (1, "positions come from one convolution"),
     "conv_pos_batch_norm": (False, "positions come from one convolution without batch norm"),
 }

@@ -18,13 +18,12 @@ MASK_EMBEDDING = "wav2vec2.masked_spec_embed"
 Pairs = Sequence[tuple[str, str]]
 """(their name, our name): `#` stands for a layer's number, `*` for weight or bias."""
 
-_SHARED: Pairs = (
+_OLD_NAMES: Pairs = (
     (f"{POSITIONS}.weight_g", GAIN),
     (f"{POSITIONS}.weight_v", DIRECTION),
-    ("lm_head.*", "head.*"),
     ("wav2vec2.mask_time_emb_vector", MASK_EMBEDDING),
 )
-"""Where transformers' names are not ours: older weight norm, the head, early folders' mask embedding."""
+"""What transformers' folders of earlier years have: the older weight norm, and another name for the mask embedding."""
 
 
 def _pattern(template: str) -> re.Pattern[str]:
@@ -37,10 +36,13 @@ def _fill(template: str, values: Iterable[str]) -> str:
 
 
 class NameMap:
-    """A table of name pairs, read in both directions. Names outside it stay as they are if `keep_others`."""
+    """A table of name pairs, read in both directions, and of `older` names, which are only read.
 
-    def __init__(self, pairs: Pairs, *, keep_others: bool) -> None:
-        self._there = [(_pattern(theirs), ours) for theirs, ours in pairs]
+    Names outside it stay as they are if `keep_others`. Of two names for one weight, messages have the first.
+    """
+
+    def __init__(self, pairs: Pairs, *, older: Pairs = (), keep_others: bool) -> None:
+        self._there = [(_pattern(theirs), ours) for theirs, ours in (*pairs, *older)]
         self._back = [(_pattern(ours), theirs) for theirs, ours in pairs]
         self._keep_others = keep_others
 
@@ -61,7 +63,7 @@ class NameMap:
         return None
 
 
-TRANSFORMERS = NameMap(_SHARED, keep_others=True)
+TRANSFORMERS = NameMap((("lm_head.*", "head.*"),), older=_OLD_NAMES, keep_others=True)
 
 _TRANSFORMER = "wav2vec2.encoder"
 TORCHAUDIO = NameMap(
@@ -72,10 +74,10 @@ TORCHAUDIO = NameMap(
         ("encoder.feature_projection.projection.*", "wav2vec2.feature_projection.projection.*"),
         ("encoder.transformer.pos_conv_embed.conv.bias", f"{POSITIONS}.bias"),
         ("encoder.transformer.pos_conv_embed.conv.weight", f"{POSITIONS}.weight"),
-        ("encoder.transformer.pos_conv_embed.conv.weight_g", GAIN),
-        ("encoder.transformer.pos_conv_embed.conv.weight_v", DIRECTION),
         ("encoder.transformer.pos_conv_embed.conv.parametrizations.weight.original0", GAIN),
         ("encoder.transformer.pos_conv_embed.conv.parametrizations.weight.original1", DIRECTION),
+        ("encoder.transformer.pos_conv_embed.conv.weight_g", GAIN),
+        ("encoder.transformer.pos_conv_embed.conv.weight_v", DIRECTION),
         ("encoder.transformer.layer_norm.*", f"{_TRANSFORMER}.layer_norm.*"),
         *(
             (f"encoder.transformer.layers.#.{part}.*", f"{_TRANSFORMER}.layers.#.{part}.*")

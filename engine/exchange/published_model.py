@@ -99,7 +99,7 @@ def check_weights(
         if name in weights and tuple(weights[name].shape) != shape
     ]
     lines = [
-        f"\n  {title}: " + "\n    ".join(["", *collapse_numbers(names)])
+        f"\n  {title}:" + "\n    ".join(["", *collapse_numbers(names)])
         for title, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", wrong))
         if names
     ]

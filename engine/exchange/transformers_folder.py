@@ -14,7 +14,11 @@ from engine.exchange.names import MASK_EMBEDDING, TRANSFORMERS, translate
 from engine.exchange.published_model import PublishedModel, check_weights, draw_mask_embedding, expected_shapes
 from engine.exchange.reading_options import ReadingOptions
 from engine.exchange.transformers_config import read_json, read_kind, read_normalization, read_run_config
-from engine.exchange.vocabulary_files import read_given_vocabulary, read_transformers_vocabulary
+from engine.exchange.vocabulary_files import (
+    read_given_vocabulary,
+    read_tokenizer_settings,
+    read_transformers_vocabulary,
+)
 from engine.exchange.weight_files import load_pickle, load_safetensors, load_shards, tensors_of
 from engine.training.checkpoint import CheckpointError
 
@@ -55,6 +59,8 @@ def read_transformers_folder(folder: Path, options: ReadingOptions) -> Published
     normalize, assumed = read_normalization(folder, str(values.get("feat_extract_norm", "group")))
     run = with_settings(read_run_config(values, kind, normalize, path), options.settings)
     raw = load_weights(folder)
+    if kind == "ctc" and run.model.adapter_dim:
+        raw |= load_language(folder, options)
     if kind == "backbone" and not any(name.startswith("wav2vec2.") for name in raw):
         raw = {f"wav2vec2.{name}": value for name, value in raw.items()}
     weights, foreign = translate(raw, TRANSFORMERS)
@@ -74,6 +80,29 @@ def read_transformers_folder(folder: Path, options: ReadingOptions) -> Published
             found.codebook, found.codebook_trained = read_codebook(folder / CODEBOOK_FILE)
     found.config = replace(run, name=folder.resolve().name)
     return found
+
+
+def load_language(folder: Path, options: ReadingOptions) -> dict[str, Tensor]:
+    """Adapters and head of the wanted language of an MMS folder; none where the folder's own weights are of it.
+
+    Raises CheckpointError for a language that is not there.
+    """
+    own = read_tokenizer_settings(folder).language
+    language = options.language or own
+    if language is None:
+        return {}
+    for name in (f"adapter.{language}.safetensors", f"adapter.{language}.bin"):
+        path = folder / name
+        if path.is_file():
+            options.say(f"language {language}: {name}")
+            return load_safetensors(path) if name.endswith(".safetensors") else tensors_of(load_pickle(path), path)
+    if language == own:
+        return {}
+    there = sorted(path.name.split(".")[1] for path in folder.glob("adapter.*"))
+    raise CheckpointError(
+        f"{folder} has no adapter.{language}.safetensors: its weights are for {own or 'one language'}"
+        + (f", with adapters for {', '.join(there[:20])}" if there else "; download that file too")
+    )
 
 
 def head_rows(weights: Mapping[str, Tensor], values: Mapping[str, object], kind: Kind) -> int:

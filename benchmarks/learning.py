@@ -1,11 +1,11 @@
 """Does pre-training help? The same network, labels and updates, once from pre-training, once from random weights.
 
-    uv run python benchmarks/learning.py --pretrained runs/tiny-en-pretrained --speech SPEECH --out runs/learning
+    uv run python -m benchmarks.learning --pretrained runs/tiny-en-pretrained --speech SPEECH --out runs/learning
 
 For every seed two fine-tunings run side by side, one thread each; all settings but the start are equal, and the
-convolutions learn in both, so that random ones are not a handicap. Each is then measured on the test manifest. Runs
-that are complete are not repeated, so an interrupted benchmark goes on where it stopped. Prints a Markdown table and
-writes curves.tsv.
+convolutions learn in both, so that random ones are not a handicap. Labelled clips are cut into short pieces for both.
+Each is then measured on the whole clips of the test manifest. Runs that are complete are not repeated, so an
+interrupted benchmark goes on where it stopped. Prints a Markdown table and writes curves.tsv.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.short_clips import cut_clips
 from engine import events
 
 STARTS = ("pre-trained", "random")
@@ -82,7 +83,7 @@ def start_run(
         command = [*engine, "resume", str(folder)]
     else:
         command = [*engine, "finetune", "--preset", str(preset), "--out", str(folder)]
-        command += ["--data", str(options.speech / options.labels), "--valid", str(options.speech / options.valid)]
+        command += ["--data", str(options.train), "--valid", str(options.speech / options.valid)]
         command += ["--set", f"loop.seed={seed}", "--set", f"loop.updates={options.updates}"]
         command += [
             "--set",
@@ -148,15 +149,23 @@ def main() -> None:
     parser.add_argument("--pretrained", type=Path, required=True, help="run folder of the pre-training")
     parser.add_argument("--speech", type=Path, required=True, help="folder with the data sets")
     parser.add_argument("--labels", default="librispeech-mini/train-1h.tsv", help="manifest to fine-tune on")
+    parser.add_argument(
+        "--alignments",
+        default="librispeech-mini/phones/train-1h.tsv",
+        help="phones with times, to cut the labelled clips into pieces of a few seconds; empty keeps them whole",
+    )
     parser.add_argument("--valid", default="librispeech-mini/valid.tsv", help="manifest for the curves")
     parser.add_argument("--test", default="librispeech-mini/test.tsv", help="manifest for the scores")
-    parser.add_argument("--updates", type=int, default=1200)
-    parser.add_argument("--batch-s", type=float, default=20.0)
-    parser.add_argument("--evaluate-every", type=int, default=200)
+    parser.add_argument("--updates", type=int, default=1500)
+    parser.add_argument("--batch-s", type=float, default=16.0)
+    parser.add_argument("--evaluate-every", type=int, default=150)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs; complete ones are kept")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    options.train = options.speech / options.labels
+    if options.alignments:
+        options.train = cut_clips(options.train, options.speech / options.alignments, options.out / "pieces")
     preset = options.out / "preset.toml"
     preset.write_text(SETTINGS + model_section(options.pretrained), encoding="utf-8")
     tomllib.loads(preset.read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatch
@@ -22,6 +23,7 @@ SETTINGS_FILES = (
     CODEBOOK_FILE,
 )
 HUB = "https://huggingface.co"
+TIMEOUT_S = 20.0
 
 
 def is_hub_id(text: str) -> bool:
@@ -36,9 +38,13 @@ def wanted_files(files: Sequence[str], language: str | None) -> list[str]:
         wanted += [name for name in files if name == f"adapter.{language}.safetensors"]
     for name in WEIGHT_FILES:
         if name in files:
-            pattern = name.removesuffix(".index.json").replace(".", "-*.") if name.endswith(".index.json") else name
-            return [*wanted, *dict.fromkeys((name, *(other for other in files if fnmatch(other, pattern))))]
+            return [*wanted, *dict.fromkeys((name, *(other for other in files if fnmatch(other, shard_pattern(name)))))]
     raise CheckpointError(f"the repository holds no weights: it needs one of {', '.join(WEIGHT_FILES)}")
+
+
+def shard_pattern(name: str) -> str:
+    """The files that an index lists: model-00001-of-00002.safetensors; the name itself where it is no index."""
+    return name.removesuffix(".index.json").replace(".", "-*.") if name.endswith(".index.json") else name
 
 
 def download(repository: str, options: ReadingOptions, endpoint: str | None = None) -> Path:
@@ -52,7 +58,9 @@ def download(repository: str, options: ReadingOptions, endpoint: str | None = No
             "pip install 'w2v-studio[train]'"
         ) from error
     try:
-        files = HfApi(endpoint=endpoint).list_repo_files(repository, revision=options.revision)
+        # one request that does not repeat itself: without network, the sentence below comes at once
+        listed = HfApi(endpoint=endpoint).model_info(repository, revision=options.revision, timeout=TIMEOUT_S)
+        files = [item.rfilename for item in listed.siblings or ()]
         chosen = wanted_files(files, options.language)
         options.say(f"downloading {', '.join(chosen)} of {repository}")
         return Path(snapshot_download(repository, revision=options.revision, allow_patterns=chosen, endpoint=endpoint))
@@ -72,17 +80,20 @@ def download(repository: str, options: ReadingOptions, endpoint: str | None = No
 def _cached(repository: str, options: ReadingOptions, error: Exception) -> Path:
     """What an earlier download left, or CheckpointError that says how to get the files by hand."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
 
-    try:
-        folder = Path(snapshot_download(repository, revision=options.revision, local_files_only=True))
-        options.say(f"the Hub cannot be reached; using the copy downloaded before, {folder}")
-    except (LocalEntryNotFoundError, OSError, ValueError):
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(
-            f"{repository} is no folder here, and the Hub cannot be reached ({reason}). On a computer with network, "
-            f"download from {HUB}/{repository}/tree/{options.revision or 'main'} the files config.json, "
-            "preprocessor_config.json, vocab.json, tokenizer_config.json, special_tokens_map.json (those that are "
-            "there) and model.safetensors or pytorch_model.bin into one folder, and give that folder instead"
-        ) from error
-    return folder
+    for name in WEIGHT_FILES:
+        patterns = [*SETTINGS_FILES, f"adapter.{options.language}.safetensors", name, shard_pattern(name)]
+        with contextlib.suppress(OSError, ValueError):  # not there, or not whole
+            folder = Path(
+                snapshot_download(repository, revision=options.revision, allow_patterns=patterns, local_files_only=True)
+            )
+            if (folder / name).is_file():
+                options.say(f"the Hub cannot be reached; using the copy downloaded before, {folder}")
+                return folder
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    raise CheckpointError(
+        f"{repository} is no folder here, and the Hub cannot be reached ({reason}). On a computer with network, "
+        f"download from {HUB}/{repository}/tree/{options.revision or 'main'} the files config.json, "
+        "preprocessor_config.json, vocab.json, tokenizer_config.json, special_tokens_map.json (those that are "
+        "there) and model.safetensors or pytorch_model.bin into one folder, and give that folder instead"
+    ) from error

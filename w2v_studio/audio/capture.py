@@ -15,11 +15,14 @@ from w2v_studio.audio.ring_buffer import RingBuffer
 
 STALL_S = 2.0
 """A device that delivers nothing for so long is taken for unplugged."""
+MOST_WAITING_S = 3600.0
+"""Sound that may wait for a reader that is too slow; more than that is lost. At 48 kHz an hour takes 700 MB."""
 
 
 class MicrophoneCapture:
     """A running recording of `device` (None: the default one) at its own rate, mono mix of at most 2 channels.
 
+    Nothing is lost when `read` comes late: beyond `buffer_s` the buffer grows, up to an hour of sound.
     Use as a context manager, or call start() and stop(). `open_stream` makes the PortAudio stream from its keyword
     arguments, and `clock` gives seconds; both have their natural defaults. Raises AudioUnavailable when the device
     cannot be opened, and from read() when it fails later.
@@ -36,7 +39,9 @@ class MicrophoneCapture:
         self.device = find_input_device() if device is None else device
         self.rate_hz = self.device.default_rate_hz
         self._channels = max(1, min(2, self.device.channels))
-        self._ring = RingBuffer(int(buffer_s * self.rate_hz), self._channels)
+        self._ring = RingBuffer(
+            int(buffer_s * self.rate_hz), self._channels, limit=int(max(buffer_s, MOST_WAITING_S) * self.rate_hz)
+        )
         self._open_stream = open_stream
         self._clock = clock
         self._stream: Any = None

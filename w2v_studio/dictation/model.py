@@ -67,12 +67,15 @@ class DictationModel(QObject):
     recognizer_failed = Signal(str)
     bundles_changed = Signal()
     load_measured = Signal(float, float)
+    slow_changed = Signal(str)
+    """Why the words come late and what to do about it; "" when the machine keeps up."""
     history_changed = Signal()
     recording_finished = Signal(str)
     """The path of a complete recording, or of the sample that was played."""
 
     _list_devices = Signal(bool)
     _load = Signal(str, str)
+    _show_codes = Signal(bool)
     _start = Signal(object, object)
     _stop = Signal()
     _begin = Signal()
@@ -179,6 +182,10 @@ class DictationModel(QObject):
     def load_recognizer(self) -> None:
         """Load the chosen model, or the default one; `recognizer_ready` or `recognizer_failed` answers."""
         self._load_bundle(self._settings.get(BUNDLE))
+
+    def show_codes(self, is_shown: bool) -> None:
+        """Say whether anybody looks at codes and mask; they are not computed in silence otherwise."""
+        self._show_codes.emit(is_shown)
 
     def use_bundle(self, folder: str) -> None:
         """Choose a model by its folder; during a recording it is loaded afterwards."""
@@ -335,6 +342,8 @@ class DictationModel(QObject):
         transcriber.text_finalized.connect(self._on_text_finalized)
         transcriber.speech_changed.connect(self.speech_changed)
         transcriber.load_measured.connect(self.load_measured)
+        transcriber.slow_changed.connect(self.slow_changed)
+        self._show_codes.connect(transcriber.show_codes)
         transcriber.stream_ended.connect(self._on_stream_ended)
 
     def _load_bundle(self, folder: str) -> None:

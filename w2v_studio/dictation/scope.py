@@ -97,9 +97,9 @@ class Scope:
             self._rms_db = max(self._rms_db, level.rms_db)
 
     def push_frames(self, first_frame: int, code_ids: NDArray[np.int64], time_mask: NDArray[np.bool_]) -> None:
-        """New frames (n, groups) and their mask (n,)."""
+        """New frames (n, groups) and their mask (n,). Where frames are missing before them, the lanes start anew."""
         with self._lock:
-            if code_ids.shape[1:] != self._codes.tail()[1].shape[1:]:
+            if code_ids.shape[1:] != self._codes.tail()[1].shape[1:] or first_frame != self._codes.count:
                 self._codes = Recent(round(KEPT_S * 50), code_ids.shape[1:], np.int64)
                 self._mask = Recent(round(KEPT_S * 50), (), np.bool_)
                 self._codes.count = self._mask.count = first_frame

@@ -10,6 +10,7 @@ The listener never waits for the model: while a long segment is decoded, the sou
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,17 @@ from w2v_studio.dictation.sample_queue import SampleQueue
 from w2v_studio.dictation.scope import Scope
 from w2v_studio.dictation.sources import SoundSource
 from w2v_studio.recognition.live import LiveRecognizer
+from w2v_studio.recognition.live_settings import LiveSettings
 from w2v_studio.recognition.provider import ProviderError
 from w2v_studio.recognition.sessions import Recognizer
-from w2v_studio.recognition.updates import FinalUpdate, FramesUpdate, LiveUpdate, PartialUpdate, SpeechUpdate
+from w2v_studio.recognition.updates import (
+    FinalUpdate,
+    FramesUpdate,
+    LiveUpdate,
+    PartialUpdate,
+    SlowUpdate,
+    SpeechUpdate,
+)
 from w2v_studio.recognition.voice_activity import VoiceActivity
 
 PERIOD_MS = 20
@@ -158,6 +167,8 @@ class Transcriber(QObject):
     speech_changed = Signal(bool)
     load_measured = Signal(float, float)
     """Processing time per second of sound, and seconds of sound not recognised yet."""
+    slow_changed = Signal(str)
+    """Why the words come late and what to do about it; "" when the machine keeps up."""
     stream_ended = Signal()
 
     def __init__(self, scope: Scope, queue: SampleQueue) -> None:
@@ -166,7 +177,16 @@ class Transcriber(QObject):
         self._recognizer: Recognizer | None = None
         self._live: LiveRecognizer | None = None
         self._in_stream = False
+        self._show_codes = True
+        self._slowness = ""
         self._busy_s = self._heard_s = 0.0
+
+    @Slot(bool)
+    def show_codes(self, is_shown: bool) -> None:
+        """Whether anybody looks at codes and mask; computing them in silence too costs most of what listening does."""
+        self._show_codes = is_shown
+        if self._live is not None:
+            self._live.show_codes = is_shown
 
     @Slot(str, str)
     def load(self, folder: str, provider: str) -> None:
@@ -175,7 +195,8 @@ class Transcriber(QObject):
             bundle = open_bundle(Path(folder)) if folder else default_bundle()
             recognizer = Recognizer(bundle, provider)  # type: ignore[arg-type]  # checked by the settings
             recognizer.warm_up()
-            self._live = LiveRecognizer(recognizer, VoiceActivity())
+            settings = replace(LiveSettings.for_provider(recognizer.provider), show_codes=self._show_codes)
+            self._live = LiveRecognizer(recognizer, VoiceActivity(), settings)
         except (BundleError, ProviderError, OSError) as error:
             self.load_failed.emit(str(error))
             return
@@ -187,6 +208,7 @@ class Transcriber(QObject):
         """A new stream starts."""
         self._in_stream = True
         self._busy_s = self._heard_s = 0.0
+        self._tell_slowness("")
         if self._live is not None:
             self._live.reset()
 
@@ -221,6 +243,13 @@ class Transcriber(QObject):
             self.text_finalized.emit(update)
         elif isinstance(update, SpeechUpdate):
             self.speech_changed.emit(update.is_speech)
+        elif isinstance(update, SlowUpdate):
+            self._tell_slowness(update.reason)
+
+    def _tell_slowness(self, reason: str) -> None:
+        if reason != self._slowness:
+            self._slowness = reason
+            self.slow_changed.emit(reason)
 
     def _measure(self, busy_s: float, heard_s: float) -> None:
         """Over about the last five seconds of sound."""

@@ -14,6 +14,8 @@ MATCHED_WORDS = 5
 """Committed words compared at most to find their end in a new decode."""
 MATCH_REACH = 3
 """How many words off the place found by time that end may be."""
+SEAM_S = 0.1
+"""So near to the start of a window, a word is taken for cut by it."""
 MATCH_TOLERANCE_S = 0.4
 """How far the last committed word may have moved between decodes."""
 
@@ -31,12 +33,15 @@ class CommitRule:
         """(committed, unstable) as text."""
         return text_of(self.committed), text_of(self.unstable)
 
-    def update(self, words: list[Word], edge_s: float, leaving_s: float = 0.0) -> None:
+    def update(self, words: list[Word], edge_s: float, leaving_s: float = 0.0, start_s: float = 0.0) -> None:
         """Take the words of a new decode whose newest frame ends at `edge_s`.
 
-        Words that end before `leaving_s` are committed as they are: the window is about to leave them behind.
+        Words that end before `leaving_s` are committed as they are: the window is about to leave them behind. So are
+        the unstable words of the last decode that begin before this window, `start_s`: it cuts them, or has none of
+        them.
         """
-        tail = words[self._committed_count(words) :]
+        self._commit_what_is_gone(start_s)
+        tail = words[self._committed_count(words, start_s) :]
         agreed = 0
         while agreed < min(len(tail), len(self.unstable)) and tail[agreed].word == self.unstable[agreed].word:
             agreed += 1
@@ -58,13 +63,22 @@ class CommitRule:
         self.unstable = [word for word in self.unstable if word.start_s < time_s]
         return later
 
-    def _committed_count(self, words: list[Word]) -> int:
+    def _commit_what_is_gone(self, start_s: float) -> None:
+        gone = sum(word.start_s < start_s + SEAM_S for word in self.unstable) if start_s > 0 else 0
+        self.committed += self.unstable[:gone]
+        self.unstable = self.unstable[gone:]
+
+    def _committed_count(self, words: list[Word], start_s: float) -> int:
         """How many of `words` are the committed ones again."""
         if not self.committed:
             return 0
         last = self.committed[-1]
         # A later word starts after the middle of the last committed one, even if times moved by half a word.
-        by_time = sum(word.start_s < (last.start_s + last.end_s) / 2 for word in words)
+        begun_s = (last.start_s + last.end_s) / 2
+        if start_s > 0 and last.start_s < start_s + SEAM_S:
+            # The window cuts it, and what is left of it may begin after its middle.
+            begun_s = max(begun_s, last.end_s - SEAM_S)
+        by_time = sum(word.start_s < begun_s for word in words)
         best, best_score = by_time, self._matches(words, by_time)
         for shift in range(1, MATCH_REACH + 1):
             for count in (by_time + shift, by_time - shift):

@@ -16,7 +16,7 @@ class Turn(enum.Enum):
     """What a block changed."""
 
     START = "speech began"
-    PAUSE = "silence is long enough to prepare the final text, or to prepare it better"
+    PAUSE = "silence is long enough to look what was said, or to prepare the final text"
     RESUME = "speech goes on after such a pause"
     END = "silence is long enough to end the segment"
     FULL = "the segment has reached its greatest length"
@@ -53,6 +53,11 @@ class Endpointer:
         return self._pause_stage() > 0
 
     @property
+    def silence_samples(self) -> int:
+        """Length of the running silence inside a segment, 0 in speech."""
+        return 0 if self._silence_block is None else (self._blocks - self._silence_block) * BLOCK_SAMPLES
+
+    @property
     def speech_start(self) -> int:
         """Where the running speech began; a cut does not change it."""
         return (self._speech_block or 0) * BLOCK_SAMPLES
@@ -85,7 +90,7 @@ class Endpointer:
             self._silence_block = None
         elif probability < self._settings.speech_off and self._silence_block is None:
             self._silence_block = block
-        if self._silence_samples() >= self._settings.min_silence_ms * SAMPLES_PER_MS:
+        if self.silence_samples >= self._settings.min_silence_ms * SAMPLES_PER_MS:
             return Turn.END
         if (self._blocks - self._segment_block) * BLOCK_SAMPLES >= self._settings.max_segment_s * 16000:
             return Turn.FULL
@@ -96,11 +101,8 @@ class Endpointer:
 
     def _pause_stage(self) -> int:
         """How many of the silences that prepare the final text have passed."""
-        silence = self._silence_samples()
+        silence = self.silence_samples
         return sum(silence >= ms * SAMPLES_PER_MS for ms in (self._settings.speculation_ms, self._settings.trailing_ms))
-
-    def _silence_samples(self) -> int:
-        return 0 if self._silence_block is None else (self._blocks - self._silence_block) * BLOCK_SAMPLES
 
     def end(self) -> None:
         """Close the running segment."""

@@ -4,38 +4,51 @@
                           |
         +-----------------+------------------+
         v                                    v
-  voice activity                     frames (cached) ---> FramesUpdate: codes and mask, also in silence
+  voice activity                     frames (cached) ---> FramesUpdate: codes and mask, where somebody shows them
         |
-   endpointer --- speech goes on: every hop, decode the last 8 s      ---> PartialUpdate: committed + unstable
+   endpointer --- speech goes on: every hop, decode the last seconds  ---> PartialUpdate: committed + unstable
         |
-        +-------- short pause: decode the whole segment in advance, and again with more of the silence
-        +-------- long pause: that decode is the final text           ---> FinalUpdate
+        +-------- 128 ms of silence: the same, without waiting for the hop
+        +-------- 320 ms of silence: decode the whole segment in advance
+        +-------- 400 ms of silence: that decode is the final text    ---> FinalUpdate
 
 Two texts of a segment: what is committed in partial updates stays on the screen unchanged while the segment runs, and
 the final text, decoded once with the context of the whole segment, then replaces it. As a decode with more context
 may read a word differently, the final text can differ from the committed words; the final text is what counts.
 
 Everything happens in blocks counted from the start of the stream, so chunks of any size give the same updates. With
-`adaptive_hop` the clock also decides when partial texts come, never what is final.
+`adaptive_hop` the clock also decides when partial texts come and how much they see, never what is final.
+
+In silence without `show_codes` no graph runs but voice activity: frames are computed when speech begins.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.masking import LiveSpanMask
-from engine.text.ctc import Word, decode_words, text_of
+from engine.text.ctc import text_of
 from w2v_studio.recognition.commitment import CommitRule
+from w2v_studio.recognition.decoding.decoder import Decoder, build_decoder
 from w2v_studio.recognition.endpointer import Endpointer, Turn
 from w2v_studio.recognition.live_features import live_features
 from w2v_studio.recognition.live_settings import SAMPLES_PER_MS, LiveSettings
+from w2v_studio.recognition.pace import Pace
+from w2v_studio.recognition.segment import Segment
 from w2v_studio.recognition.sessions import Recognizer
-from w2v_studio.recognition.updates import FinalUpdate, FramesUpdate, LiveUpdate, PartialUpdate, SpeechUpdate
+from w2v_studio.recognition.updates import (
+    FinalUpdate,
+    FramesUpdate,
+    LiveUpdate,
+    PartialUpdate,
+    SlowUpdate,
+    SpeechUpdate,
+)
 from w2v_studio.recognition.voice_activity import BLOCK_SAMPLES, VoiceActivity
 
 __all__ = [
@@ -45,32 +58,22 @@ __all__ = [
     "LiveSettings",
     "LiveUpdate",
     "PartialUpdate",
+    "SlowUpdate",
     "SpeechUpdate",
 ]
 
 KEPT_FRAMES = 100
 """Frames kept in silence, 2 s: more than any pre-roll reaches back."""
-LEAVING_S = 2.0
-"""Words this near to the left edge of a sliding window are committed before it cuts them."""
-
-
-@dataclass
-class Segment:
-    """A running stretch of speech. `first_frame` counts from the start of the stream."""
-
-    number: int
-    first_frame: int
-    rule: CommitRule
-    decoded_at: int
-    shown: tuple[str, str] = ("", "")
-    prepared: FinalUpdate | None = field(default=None)
+SEAM_S = 0.5
+"""Words this near to where the next window may begin are committed before it cuts them."""
 
 
 class LiveRecognizer:
     """One stream of sound. Segments are numbered from 0. Not for several threads at once.
 
     `voice_activity` must belong to this stream alone, as it has a state. `mask_seed` seeds the displayed mask; `clock`
-    (seconds) measures decodes for the adaptive hop.
+    (seconds) measures how fast the machine is. `decoder` makes final texts, `partial_decoder` those that may still
+    change; both are greedy unless given.
     """
 
     def __init__(
@@ -80,24 +83,29 @@ class LiveRecognizer:
         settings: LiveSettings | None = None,
         mask_seed: int = 0,
         clock: Callable[[], float] = time.perf_counter,
+        decoder: Decoder | None = None,
+        partial_decoder: Decoder | None = None,
     ) -> None:
         self.settings = LiveSettings.for_provider(recognizer.provider) if settings is None else settings
-        self._recognizer, self._voice_activity = recognizer, voice_activity
+        self.show_codes = self.settings.show_codes
+        """Whether FramesUpdates are wanted; may be changed at any time."""
+        self._recognizer, self._voice_activity, self._clock = recognizer, voice_activity, clock
+        self._decoder = decoder or build_decoder(recognizer.bundle)
+        self._partial_decoder = partial_decoder or build_decoder(recognizer.bundle)
         card = recognizer.bundle.card
+        self._stride_s, self._rate = recognizer.bundle.stride_s, card.sample_rate
         self._mask = LiveSpanMask(card.mask_prob, card.mask_length, card.mask_min_spans, mask_seed)
         self._endpointer = Endpointer(self.settings)
-        self._clock = clock
+        self._features = live_features(recognizer)
+        self._pace = Pace(self.settings)
         self.reset()
 
     def reset(self) -> None:
         """Forget everything and start a new stream at sample, frame and segment 0."""
-        self._voice_activity.reset()
-        self._mask.reset()
-        self._endpointer.reset()
-        self._features = live_features(self._recognizer)
+        for stage in (self._voice_activity, self._mask, self._endpointer, self._features, self._pace):
+            stage.reset()
         self._pending = np.zeros(0, np.float32)
         self._advanced_at = 0
-        self._hop = self.settings.next_hop_samples(0.0)
         self._segment: Segment | None = None
         self._segments = 0
         self._settled_frame = 0
@@ -106,7 +114,12 @@ class LiveRecognizer:
     @property
     def hop_s(self) -> float:
         """Seconds of new audio between two partial decodes now; grows on a machine that is too slow."""
-        return self._hop / self._recognizer.bundle.card.sample_rate
+        return self._pace.hop_s
+
+    @property
+    def window_s(self) -> float:
+        """Most seconds that a partial decode sees now; shrinks on a machine that is too slow for a longer hop."""
+        return self._pace.window_s
 
     def feed(self, samples: NDArray[np.float32]) -> list[LiveUpdate]:
         """Take the next samples (any number, float32 at 16 kHz); what they changed, in order.
@@ -119,7 +132,11 @@ class LiveRecognizer:
         pending = np.concatenate((self._pending, samples.astype(np.float32, copy=False)))
         whole = len(pending) - len(pending) % BLOCK_SAMPLES
         for start in range(0, whole, BLOCK_SAMPLES):
+            began = self._clock()
             self._take_block(pending[start : start + BLOCK_SAMPLES], updates)
+            slow = self._pace.heard(BLOCK_SAMPLES / self._rate, self._clock() - began)
+            if slow is not None:
+                updates.append(slow)
         self._pending = pending[whole:].copy()
         return updates
 
@@ -131,7 +148,8 @@ class LiveRecognizer:
         end = self._features.samples + len(self._pending)
         self._features.push(self._pending)
         self._features.finish()
-        self._advance(updates)
+        if self.show_codes or self._segment is not None:
+            self._advance(updates)
         self._is_ended = True
         segment, self._segment = self._segment, None
         if self._endpointer.is_speech:
@@ -143,16 +161,14 @@ class LiveRecognizer:
     def _take_block(self, block: NDArray[np.float32], updates: list[LiveUpdate]) -> None:
         self._features.push(block)
         turn = self._endpointer.feed(self._voice_activity.probability(block))
-        is_due = self._endpointer.position - self._advanced_at >= self._features.cadence_samples
-        if is_due or turn in (Turn.PAUSE, Turn.END, Turn.FULL):
-            self._advance(updates)
+        self._keep_up_with_display(updates)
         if turn is Turn.START:
             updates.append(self._speech_update(True, self._endpointer.speech_start))
             self._begin()
         elif turn is Turn.PAUSE:
-            self._prepare(updates)
+            self._pause(updates)
         elif turn is Turn.RESUME and self._segment is not None:
-            self._segment.prepared = None
+            self._segment.resume()
         elif turn is Turn.END:
             self._end(updates)
         elif turn is Turn.FULL:
@@ -160,52 +176,87 @@ class LiveRecognizer:
         if self._is_decode_due():
             self._decode_partial(updates)
 
+    def _keep_up_with_display(self, updates: list[LiveUpdate]) -> None:
+        """Compute frames that are shown; of those that nobody shows, only keep what a pre-roll may need."""
+        if self.show_codes:
+            if self._endpointer.position - self._advanced_at >= self._features.cadence_samples:
+                self._advance(updates)
+        elif self._segment is None:
+            self._features.skip(self._recognizer.grid.count(self._features.samples) - KEPT_FRAMES)
+
     def _advance(self, updates: list[LiveUpdate]) -> None:
         """Compute the frames that are ready, and forget those that nobody will ask for."""
         first = self._features.frames
-        codes = self._features.advance()
+        codes = self._features.advance(with_codes=self.show_codes)
         self._advanced_at = self._endpointer.position
-        if len(codes):
+        if len(codes) and self.show_codes:
             updates.append(FramesUpdate(first, codes, self._mask.take(len(codes))))
         needed = self._features.frames - KEPT_FRAMES
         self._features.forget(needed if self._segment is None else min(needed, self._segment.first_frame))
+
+    def _advance_to_now(self, updates: list[LiveUpdate]) -> None:
+        if self._advanced_at != self._endpointer.position:
+            self._advance(updates)
 
     def _begin(self) -> None:
         """Open a segment a little before the detected speech, but not inside the one before."""
         start = self._endpointer.speech_start - self.settings.pre_roll_ms * SAMPLES_PER_MS
         first = max(self._settled_frame, start // self._recognizer.grid.stride, 0)
+        self._features.begin(first)
         rule = CommitRule(self.settings.commit_distance_ms / 1000)
         self._segment = Segment(self._segments, first, rule, self._endpointer.speech_start)
 
     def _is_decode_due(self) -> bool:
-        if self._segment is None or self._endpointer.is_pausing or not self._endpointer.is_long_enough:
+        segment = self._segment
+        if segment is None:
             return False
-        return self._endpointer.position - self._segment.decoded_at >= self._hop
+        segment.is_late = segment.is_late or self._pace.is_slow
+        if segment.is_late or self._endpointer.is_pausing or not self._endpointer.is_long_enough:
+            return False
+        return self._endpointer.position - segment.decoded_at >= round(self._pace.hop_s * self._rate)
 
     def _decode_partial(self, updates: list[LiveUpdate]) -> None:
         """Decode the last seconds of the segment, and let the commit rule judge the words."""
         segment = self._segment
         assert segment is not None
-        if self._advanced_at != self._endpointer.position:
-            self._advance(updates)
         began = self._clock()
-        stride_s = self._recognizer.bundle.stride_s
-        last = self._features.frames
-        first = max(segment.first_frame, last - round(self.settings.window_s / stride_s))
-        words = self._decode(first, last)
-        leaving_s = first * stride_s + LEAVING_S if first > segment.first_frame else 0.0
-        segment.rule.update(words, last * stride_s, leaving_s)
+        self._advance_to_now(updates)
+        last, window_s = self._features.frames, self._pace.window_s
+        first = self._window_start(segment, last)
+        logits = self._recognizer.context(self._features.latents(first, last)).logits if last > first else None
+        words = self._partial_decoder.decode(logits, first) if logits is not None else []
+        edge_s, start_s = last * self._stride_s, first * self._stride_s
+        # Where the next window may begin at the latest, if it is as long as this one.
+        next_s = edge_s - window_s + min(self.settings.max_hop_ms / 1000, window_s / 4)
+        leaving_s = next_s + min(SEAM_S, window_s / 4) if next_s > segment.first_frame * self._stride_s else 0.0
+        segment.rule.update(words, edge_s, leaving_s, start_s if first > segment.first_frame else 0.0)
         segment.decoded_at = self._endpointer.position
-        self._hop = self.settings.next_hop_samples(self._clock() - began)
+        self._pace.decoded(self._clock() - began, edge_s - start_s)
         self._show(segment, updates)
 
-    def _prepare(self, updates: list[LiveUpdate]) -> None:
-        """Make the final text in advance; it also counts as a decode for the commit rule."""
+    def _window_start(self, segment: Segment, last: int) -> int:
+        """First frame of a partial decode up to `last`: what may still change, and enough context before it."""
+        first = max(segment.first_frame, last - round(self._pace.window_s / self._stride_s))
+        if segment.rule.committed:
+            settled_s = segment.rule.committed[-1].end_s
+            first = max(first, int((settled_s - self.settings.left_context_s) / self._stride_s))
+        return first
+
+    def _pause(self, updates: list[LiveUpdate]) -> None:
+        """A short silence: show what was said, and after a longer one make the final text in advance."""
         segment = self._segment
         if segment is None or not self._endpointer.is_long_enough:
             return
-        segment.prepared = self._final(segment, self._features.frames, self._endpointer.position)
-        segment.rule.update(segment.prepared.words, self._features.frames * self._recognizer.bundle.stride_s)
+        if self._endpointer.silence_samples < self.settings.final_pause_ms * SAMPLES_PER_MS:
+            if not segment.is_late:
+                self._decode_partial(updates)
+            return
+        self._advance_to_now(updates)
+        segment.final_extent = self._features.frames, self._endpointer.position
+        if self._pace.is_slow:  # then not in advance, as speech may resume; the same frames make the final text
+            return
+        segment.prepared = self._final(segment, *segment.final_extent)
+        segment.rule.update(segment.prepared.words, self._features.frames * self._stride_s)
         segment.decoded_at = self._endpointer.position
         self._show(segment, updates)
 
@@ -214,9 +265,13 @@ class LiveRecognizer:
         updates.append(self._speech_update(False, self._endpointer.speech_end))
         segment, self._segment = self._segment, None
         if segment is not None and self._endpointer.is_long_enough:
-            final = segment.prepared or self._final(segment, self._features.frames, self._endpointer.position)
+            final = segment.prepared
+            if final is None:
+                self._advance_to_now(updates)
+                extent = segment.final_extent or (self._features.frames, self._endpointer.position)
+                final = self._final(segment, *extent)
             updates.append(final)
-            self._settled_frame = round(final.end_s / self._recognizer.bundle.stride_s)
+            self._settled_frame = round(final.end_s / self._stride_s)
             self._segments += 1
         self._endpointer.end()
 
@@ -224,9 +279,10 @@ class LiveRecognizer:
         """Finish the first part of a segment that has grown too long, and go on with the rest."""
         segment = self._segment
         assert segment is not None
+        self._advance_to_now(updates)
         cut = self._endpointer.cut()
         frame = min(cut // self._recognizer.grid.stride, self._features.frames)
-        later = segment.rule.split(frame * self._recognizer.bundle.stride_s)
+        later = segment.rule.split(frame * self._stride_s)
         updates.append(self._final(segment, frame, self._endpointer.position))
         self._segments += 1
         self._settled_frame = frame
@@ -235,20 +291,15 @@ class LiveRecognizer:
 
     def _final(self, segment: Segment, last_frame: int, end_sample: int) -> FinalUpdate:
         """One decode of the whole segment up to `last_frame`; times not beyond `end_sample`."""
-        grid, rate = self._recognizer.grid, self._recognizer.bundle.card.sample_rate
-        start = grid.stride * segment.first_frame
-        stop = min(start + grid.samples(last_frame - segment.first_frame), end_sample)
-        words = self._decode(segment.first_frame, last_frame)
-        words = [replace(word, end_s=min(word.end_s, stop / rate)) for word in words]
-        return FinalUpdate(segment.number, text_of(words), words, start / rate, stop / rate)
-
-    def _decode(self, first: int, last: int) -> list[Word]:
-        """Words of frames [first, last), times in seconds of the stream."""
-        if last <= first:
-            return []
-        bundle = self._recognizer.bundle
-        logits = self._recognizer.context(self._features.latents(first, last)).logits
-        return decode_words(logits, bundle.vocabulary, bundle.stride_s, first * bundle.stride_s)
+        grid, first = self._recognizer.grid, segment.first_frame
+        start = grid.stride * first
+        stop = min(start + grid.samples(last_frame - first), end_sample)
+        words = []
+        if last_frame > first:
+            logits = self._recognizer.context(self._features.exact_latents(first, last_frame)).logits
+            words = self._decoder.decode(logits, first)
+        words = [replace(word, end_s=min(word.end_s, stop / self._rate)) for word in words]
+        return FinalUpdate(segment.number, text_of(words), words, start / self._rate, stop / self._rate)
 
     def _show(self, segment: Segment, updates: list[LiveUpdate]) -> None:
         """A partial update where the text on the screen would change."""
@@ -257,4 +308,4 @@ class LiveRecognizer:
             updates.append(PartialUpdate(segment.number, *segment.shown))
 
     def _speech_update(self, is_speech: bool, sample: int) -> SpeechUpdate:
-        return SpeechUpdate(is_speech, sample / self._recognizer.bundle.card.sample_rate)
+        return SpeechUpdate(is_speech, sample / self._rate)

@@ -17,8 +17,11 @@ class LiveSettings:
     max_hop_ms: int = 960
     """How far a slow machine may stretch the hop, to 1.5 x the last decode time."""
     adaptive_hop: bool = True
+    """Whether hop, window and warning follow the machine's speed (pace.py); False makes partial texts repeatable."""
     window_s: float = 8.0
-    """What a partial decode sees of the segment."""
+    """Most that a partial decode sees of the segment."""
+    left_context_s: float = 4.0
+    """What it sees before the first word that may still change; less than 4 s costs accuracy."""
     commit_distance_ms: int = 640
     """A word is committed only when it ended this long before the newest audio."""
     speech_on: float = 0.5
@@ -30,21 +33,22 @@ class LiveSettings:
     pre_roll_ms: int = 300
     """Audio before the detected speech that belongs to the segment."""
     speculation_ms: int = 128
-    """Silence after which the final decode is made in advance; it counts if speech does not resume."""
+    """Silence after which a text is made although no hop is due: the final one in advance, if none follows."""
     trailing_ms: int = 320
-    """Silence after which it is made once more, as models lose last words without 0.3 s of sound behind them."""
+    """Silence after which the final decode is made in advance; it counts if speech does not resume. Models lose last
+    words without 0.3 s of sound behind them. Not used where `min_silence_ms` is not longer."""
     max_segment_s: float = 20.0
     """Longer segments are cut at their longest inner silence."""
     min_cut_silence_ms: int = 98
+    show_codes: bool = False
+    """Report codes and mask of every frame, also in silence, for display. Without, silence costs next to nothing."""
+
+    @property
+    def final_pause_ms(self) -> int:
+        """Silence after which the final decode is made in advance."""
+        return self.trailing_ms if self.trailing_ms < self.min_silence_ms else self.speculation_ms
 
     @classmethod
     def for_provider(cls, provider: str) -> Self:
         """Settings for "CPU" or "CUDA"; a GPU decodes twice as often and commits sooner."""
         return cls(hop_ms=160, commit_distance_ms=320) if provider == "CUDA" else cls()
-
-    def next_hop_samples(self, decode_s: float) -> int:
-        """Samples until the next partial decode, after one that took `decode_s` seconds."""
-        hop_ms = self.hop_ms
-        if self.adaptive_hop:
-            hop_ms = min(self.max_hop_ms, max(hop_ms, round(1500 * decode_s)))
-        return hop_ms * SAMPLES_PER_MS

@@ -53,4 +53,18 @@ class FinalUpdate:
     end_s: float
 
 
-LiveUpdate = FramesUpdate | SpeechUpdate | PartialUpdate | FinalUpdate
+@dataclass(frozen=True)
+class SlowUpdate:
+    """The machine began to be too slow to keep up, or has caught up. No sound is dropped either way.
+
+    While `is_slow` there are final texts only, `behind_s` seconds late and more. `load` is processing time over sound,
+    `reason` a sentence with the remedy ("" when caught up).
+    """
+
+    is_slow: bool
+    behind_s: float
+    load: float
+    reason: str
+
+
+LiveUpdate = FramesUpdate | SpeechUpdate | PartialUpdate | FinalUpdate | SlowUpdate

@@ -15,7 +15,7 @@ from w2v_studio.recognition.live import (
 from w2v_studio.recognition.transcribe import transcribe
 from w2v_studio.recognition.voice_activity import VoiceActivity
 
-STEADY = LiveSettings(adaptive_hop=False)
+STEADY = LiveSettings(adaptive_hop=False, show_codes=True)
 
 
 @pytest.fixture(scope="module")
@@ -152,9 +152,14 @@ class CountingRecognizer:
     def __init__(self, recognizer):
         self._recognizer = recognizer
         self.decoded = []
+        self.features_samples = 0
 
     def __getattr__(self, name):
         return getattr(self._recognizer, name)
+
+    def features(self, waveform, **options):
+        self.features_samples += len(waveform)
+        return self._recognizer.features(waveform, **options)
 
     def context(self, latents, time_mask=None):
         self.decoded.append(len(latents))
@@ -196,7 +201,9 @@ def test_long_speech_is_cut_into_adjoining_segments(recognizer, voice_activity, 
         adaptive_hop=False, min_silence_ms=5000, max_segment_s=3.0, window_s=2.5, commit_distance_ms=160
     )
     waveform = np.concatenate([digits_waveform] * 3)
-    updates = run(LiveRecognizer(recognizer, voice_activity, settings), waveform)
+    live = LiveRecognizer(recognizer, voice_activity, settings)
+    blocks = [live.feed(waveform[start : start + 512]) for start in range(0, len(waveform), 512)] + [live.flush()]
+    updates = list(itertools.chain(*blocks))
     finals = of_kind(updates, FinalUpdate)
     assert len(finals) >= 5
     for before, after in itertools.pairwise(finals):
@@ -206,40 +213,46 @@ def test_long_speech_is_cut_into_adjoining_segments(recognizer, voice_activity, 
         piece = waveform[round(final.start_s * 16000) : round(final.end_s * 16000)]
         assert final.text == transcribe(recognizer, piece).text
     # What a segment shows at first is what the one before had shown past the cut: no word in both.
-    for final in finals[:-1]:
-        place = updates.index(final)
-        earlier = [update for update in updates[:place] if isinstance(update, PartialUpdate)][-1]
-        carried = updates[place + 1]
-        if isinstance(carried, PartialUpdate) and carried.segment == final.segment + 1:
-            words = f"{earlier.committed} {earlier.unstable}".split()
-            later = f"{carried.committed} {carried.unstable}".split()
-            assert words[len(words) - len(later) :] == later
-
-
-class SteppingClock:
-    """Every decode seems to take `decode_s`."""
-
-    def __init__(self, decode_s):
-        self.decode_s, self.now = decode_s, 0.0
-
-    def __call__(self):
-        self.now += self.decode_s
-        return self.now
-
-
-@pytest.mark.parametrize(("decode_s", "hop_s"), [(0.01, 0.32), (0.4, 0.6), (5.0, 0.96)])
-def test_a_slow_machine_decodes_less_often(recognizer, voice_activity, digits_waveform, decode_s, hop_s):
-    live = LiveRecognizer(recognizer, voice_activity, LiveSettings(), clock=SteppingClock(decode_s))
-    live.feed(digits_waveform[:16_000])
-    assert live.hop_s == pytest.approx(hop_s)
-
-
-def test_the_machine_s_speed_never_changes_final_texts(recognizer, voice_activity, digits_waveform):
-    slow = LiveRecognizer(recognizer, VoiceActivity(), LiveSettings(), clock=SteppingClock(5.0))
-    steady = LiveRecognizer(recognizer, voice_activity, STEADY)
-    assert of_kind(run(slow, digits_waveform), FinalUpdate) == of_kind(run(steady, digits_waveform), FinalUpdate)
+    earlier, carried = None, 0
+    for block in blocks:
+        after_cut = False
+        for update in block:
+            if isinstance(update, PartialUpdate) and after_cut:
+                words = f"{earlier.committed} {earlier.unstable}".split()
+                later = f"{update.committed} {update.unstable}".split()
+                assert words[len(words) - len(later) :] == later
+                carried += 1
+                break
+            earlier = update if isinstance(update, PartialUpdate) else earlier
+            after_cut = after_cut or isinstance(update, FinalUpdate)
+    assert carried
 
 
 def test_a_gpu_decodes_more_often():
     assert LiveSettings.for_provider("CUDA").hop_ms == 160
     assert LiveSettings.for_provider("CPU") == LiveSettings()
+
+
+def test_codes_nobody_shows_are_not_computed_and_change_no_text(recognizer, voice_activity, digits_waveform):
+    waveform = np.concatenate([np.zeros(48_000, np.float32), digits_waveform])
+    counting = CountingRecognizer(recognizer)
+    live = LiveRecognizer(counting, voice_activity, LiveSettings(adaptive_hop=False))
+    unseen = live.feed(waveform[:48_000])
+    assert unseen == []
+    assert counting.features_samples == 0  # silence: voice activity only
+    unseen += live.feed(waveform[48_000:]) + live.flush()
+    shown = run(LiveRecognizer(recognizer, voice_activity, STEADY), waveform)
+    assert unseen == [update for update in shown if not isinstance(update, FramesUpdate)]
+
+
+def test_codes_can_be_turned_on_and_off_while_it_runs(recognizer, voice_activity, digits_waveform):
+    live = LiveRecognizer(recognizer, voice_activity, LiveSettings(adaptive_hop=False))
+    assert of_kind(live.feed(digits_waveform[:40_000]), FramesUpdate) == []
+    live.show_codes = True
+    frames = of_kind(live.feed(digits_waveform[40_000:60_000]), FramesUpdate)
+    assert frames[0].first_frame >= 40_000 // 320 - 150
+    ends = [update.first_frame + len(update.code_ids) for update in frames]
+    assert [update.first_frame for update in frames[1:]] == ends[:-1]
+    assert 60_000 // 320 - 10 <= ends[-1] <= 60_000 // 320
+    live.show_codes = False
+    assert of_kind(live.feed(digits_waveform[60_000:]) + live.flush(), FramesUpdate) == []

@@ -31,6 +31,11 @@ class Emissions:
     kept: NDArray[np.intp]
     frames: int
 
+    @property
+    def most_tokens(self) -> int:
+        """Tokens followed in the frame that has the most of them."""
+        return int((self.scores > IMPOSSIBLE / 2).sum(axis=-1).max(initial=1))
+
     def whole_path(self, path: NDArray[np.intp], blank: int) -> NDArray[np.intp]:
         """A path over the kept frames as one over all frames."""
         whole = np.full(self.frames, blank)

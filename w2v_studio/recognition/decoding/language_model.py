@@ -53,9 +53,27 @@ class LanguageModelDecoder:
         self._model = _load(language_model, self._dictionary)
         unknown = self._dictionary.get_index(UNKNOWN)
         self._trie = _trie(module, spellings, self._dictionary, self._model, self._separator, len(vocabulary))
+        self._module, self._unknown, self._beam_width = module, unknown, beam_width
+
+    def decode(self, logits: NDArray[np.float32], first_frame: int = 0) -> list[Word]:
+        """Words of `logits` (frames, tokens); their times count `first_frame` frames before the first row."""
+        if len(logits) == 0:
+            return []
+        blank = self._vocabulary.blank
+        given = emissions(logits, self._vocabulary)
+        ended = Emissions(self._with_end(given.scores), given.kept, given.frames)
+        path = flashlight_text.best_path(self._search(given.most_tokens + 1), ended)[:-1]
+        offset_s = first_frame * self._stride_s
+        temperature = self._weights.confidence_temperature
+        whole = given.whole_path(path, blank)
+        return words_of_path(whole, logits, self._vocabulary, self._stride_s, offset_s, temperature)
+
+    def _search(self, most_tokens: int) -> Any:
+        """A search is quick to make, and takes time for every token it may follow."""
+        weights, module = self._weights, self._module
         options = module.LexiconDecoderOptions(
-            beam_size=beam_width,
-            beam_size_token=len(vocabulary),
+            beam_size=self._beam_width,
+            beam_size_token=min(most_tokens, len(self._vocabulary)),
             # Wider than without: a word's price is known only in part before its end.
             beam_threshold=2 * flashlight_text.BEAM_THRESHOLD,
             lm_weight=weights.lm_weight * LN_10,
@@ -65,22 +83,9 @@ class LanguageModelDecoder:
             log_add=True,
             criterion_type=module.CriterionType.CTC,
         )
-        self._search: Any = module.LexiconDecoder(
-            options, self._trie, self._model, self._separator, vocabulary.blank, unknown, [], False
+        return module.LexiconDecoder(
+            options, self._trie, self._model, self._separator, self._vocabulary.blank, self._unknown, [], False
         )
-
-    def decode(self, logits: NDArray[np.float32], first_frame: int = 0) -> list[Word]:
-        """Words of `logits` (frames, tokens); their times count `first_frame` frames before the first row."""
-        if len(logits) == 0:
-            return []
-        blank = self._vocabulary.blank
-        given = emissions(logits, self._vocabulary)
-        ended = Emissions(self._with_end(given.scores), given.kept, given.frames)
-        path = flashlight_text.best_path(self._search, ended)[:-1]
-        offset_s = first_frame * self._stride_s
-        temperature = self._weights.confidence_temperature
-        whole = given.whole_path(path, blank)
-        return words_of_path(whole, logits, self._vocabulary, self._stride_s, offset_s, temperature)
 
     def _with_end(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """One frame more, in which the last word may end: a model need not write a separator after it."""

@@ -34,7 +34,7 @@ class BeamDecoder:
         self._beam_width = beam_width
         if uses_flashlight is None:
             uses_flashlight = flashlight_text.is_available()
-        self._search = self._build_search() if uses_flashlight else None
+        self._module = flashlight_text.load_module() if uses_flashlight else None
 
     def decode(self, logits: NDArray[np.float32], first_frame: int = 0) -> list[Word]:
         """Words of `logits` (frames, tokens); their times count `first_frame` frames before the first row."""
@@ -42,8 +42,8 @@ class BeamDecoder:
             return []
         blank = self._vocabulary.blank
         given = emissions(logits, self._vocabulary)
-        if self._search is not None:
-            path = flashlight_text.best_path(self._search, given)
+        if self._module is not None:
+            path = flashlight_text.best_path(self._search(self._module, given.most_tokens), given)
         else:
             text = search_prefixes(given.scores, blank, self._beam_width)
             path = align_tokens(given.scores, text, blank)
@@ -51,11 +51,11 @@ class BeamDecoder:
         offset_s = first_frame * self._stride_s
         return words_of_path(whole, logits, self._vocabulary, self._stride_s, offset_s, self._temperature)
 
-    def _build_search(self) -> Any:
-        module = flashlight_text.load_module()
+    def _search(self, module: Any, most_tokens: int) -> Any:
+        """A search is quick to make, and takes time for every token it may follow."""
         options = module.LexiconFreeDecoderOptions(
             beam_size=self._beam_width,
-            beam_size_token=len(self._vocabulary),
+            beam_size_token=most_tokens,
             beam_threshold=flashlight_text.BEAM_THRESHOLD,
             lm_weight=0.0,
             sil_score=0.0,

@@ -66,9 +66,9 @@ def estimate(counts: list[Counts], cut_offs: tuple[int, ...] = ()) -> list[Estim
         kept = np.ones(len(table), np.bool_) if length == 1 else table.count > limits[length - 1]
         by_count = np.array([0.0, *discounts(table.adjusted if length > 1 else np.delete(table.adjusted, BEGIN))])
         taken = by_count[np.minimum(adjusted, 3).astype(np.int64)]
-        totals: Values = np.bincount(table.prefix, adjusted, histories)
+        totals = np.bincount(table.prefix, adjusted, histories).astype(np.float64)
         own: Values = kept * (adjusted - taken) / np.where(totals > 0, totals, 1.0)[table.prefix]
-        backoff: Values = 1 - np.bincount(table.prefix, own, histories)
+        backoff = 1 - np.bincount(table.prefix, own, histories).astype(np.float64)
         prob: Values = own + backoff[table.prefix] * lower[table.suffix]
         if length == 1:
             prob[BEGIN] = 0

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from engine.training.run_folder import RunFolder
     from engine.training.world import World
 
+LAUNCH_FILE = "torchrun.txt"
+"""In the run's folder, where torchrun started it: the job's name, by which a restart is told from a mistake."""
 DEFAULT_PRESETS = {"pretrain": "tiny-pretrain", "finetune": "tiny-finetune"}
 TASKS = (
     ("pretrain", "learn from speech without transcripts"),
@@ -109,16 +111,26 @@ def resumed_run(folder: Path, settings: Sequence[str]) -> RunConfig:
     return run
 
 
-def was_restarted() -> bool:
-    """Whether torchrun starts this run again after one of its processes ended (--max-restarts)."""
-    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") not in ("", "0")
+def launch_of(environment: Mapping[str, str]) -> str:
+    """The name of the torchrun job (--rdzv-id) that started this process; "" without one."""
+    name = environment.get("TORCHELASTIC_RUN_ID", "")
+    return "" if name == "none" else name
+
+
+def was_restarted(folder: Path, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the same torchrun job has begun the run in `folder` before, and has lost or gained a process since."""
+    if environment.get("TORCHELASTIC_RESTART_COUNT", "0") not in ("", "0"):
+        return True
+    mark = folder / LAUNCH_FILE
+    launch = launch_of(environment)
+    return launch != "" and mark.is_file() and mark.read_text(encoding="utf-8") == launch
 
 
 def _begins_anew(arguments: argparse.Namespace, folder: Path) -> bool:
     """Whether to start from the beginning. What torchrun starts again goes on where its last checkpoint stands."""
     if arguments.command == "resume" or arguments.resume:
         return False
-    return not (was_restarted() and any((folder / events.CHECKPOINT_FOLDER).glob("step-*.pt")))
+    return not (was_restarted(folder) and any((folder / events.CHECKPOINT_FOLDER).glob("step-*.pt")))
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -163,7 +175,7 @@ def _record(arguments: argparse.Namespace, folder: Path, resume: bool, began: fl
     opened: list[RunFolder] = []
 
     def open_folder() -> None:
-        restarted = was_restarted()  # then what is in the folder is ours
+        restarted = was_restarted(folder)  # then what is in the folder is ours
         if not resume and not restarted and holds_run(folder):
             raise UsageError(f"{folder} already holds a run: add --resume to go on with it, or choose another --out")
         busy = None if restarted else busy_process(folder)
@@ -173,6 +185,8 @@ def _record(arguments: argparse.Namespace, folder: Path, resume: bool, began: fl
             opened.append(RunFolder(folder, sys.stdout if arguments.events else None, (), began))
         except OSError as error:
             raise UsageError(f"cannot write into {folder}: {error.strerror or error}") from error
+        if launch_of(os.environ):
+            (folder / LAUNCH_FILE).write_text(launch_of(os.environ), encoding="utf-8")
         opened[0].listeners.append(TensorBoardFiles(folder))
 
     world.from_first(open_folder)

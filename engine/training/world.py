@@ -101,6 +101,19 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and ("gloo" in text or "connection" in text or "nccl" in text)
 
 
+def _fresh_store(world: World, environment: Mapping[str, str]) -> dist.Store:
+    """Where the processes find each other, with nothing in it from an attempt before.
+
+    torchrun's store outlives the processes that it starts again, and with torch 2.11 nothing in it tells attempts apart:
+    they would look for the dead (gloo fails to connect, or waits for ever). What tells them apart is the number of the
+    restart, and, where machines came or went, how many processes have asked before.
+    """
+    store, _, _ = next(dist.rendezvous("env://", world.rank, world.size))
+    attempt = f"w2v/{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}/{world.size}"
+    asked = store.add(f"{attempt}/asked", 1)
+    return dist.PrefixStore(f"{attempt}/{(asked - 1) // world.size}", store)
+
+
 @contextlib.contextmanager
 def joined(wanted_device: str) -> Iterator[World]:
     """Join the other processes for as long as the context lasts: NCCL between GPUs, gloo between CPUs."""
@@ -111,7 +124,9 @@ def joined(wanted_device: str) -> Iterator[World]:
     on_gpu = wanted_device.startswith("cuda") or (wanted_device == "auto" and torch.cuda.is_available())
     if on_gpu and world.local_rank < torch.cuda.device_count():
         torch.cuda.set_device(world.local_rank)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+    store = _fresh_store(world, os.environ)
+    backends = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
+    dist.init_process_group(backends, store=store, rank=world.rank, world_size=world.size)
     try:
         yield world
     finally:

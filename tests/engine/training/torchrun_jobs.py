@@ -1,0 +1,93 @@
+"""What torchrun starts in test_distributed.py: trains a list of jobs, one after the other, and keeps their gradients.
+
+A job is {"config", "folder", "resume", and what shall happen on the way: "signal_rank", "broken_rank"}. The result, one
+file for each job, holds every update's gradients (whole), the counts of each process, and the last event.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine import config, events
+from engine.data.batches import PretrainingCollator
+from engine.data.manifest import DataError
+from engine.training import loop
+from engine.training.follower import Follower
+from engine.training.parallel import local_value
+from engine.training.run_folder import RunFolder
+from engine.training.session import run_training
+from engine.training.stopping import StopSignals
+from engine.training.world import ALONE, World, joined
+
+EVENT_TO_BREAK_AT = 3
+
+
+def carry_out(job: dict[str, Any], world: World = ALONE) -> dict[str, Any]:
+    """Train one job; its gradients, counts and end."""
+    gradients: list[list[torch.Tensor | None]] = []
+    counts: list[list[float]] = []
+    folder = Path(job["folder"])
+    clip, divide = loop.clip_gradients, loop.divide_gradients
+
+    def keep(parameters: list[Any], limit: float) -> torch.Tensor:
+        grads = [parameter.grad for parameter in parameters]
+        gradients.append([None if grad is None else local_value(grad).clone() for grad in grads])
+        return clip(parameters, limit)
+
+    def count(parameters: list[Any], total: float) -> Any:
+        counts.append(world.gather(float(sum(part.count for part in parts))))
+        parts.clear()
+        return divide(parameters, total)
+
+    parts: list[Any] = []
+    add = loop.Meter.add_part
+
+    def note(meter: Any, part: Any, audio_s: float) -> None:
+        parts.append(part)
+        add(meter, part, audio_s)
+
+    def updated(step: int) -> None:
+        if step == 2 and job.get("signal_rank") == world.rank:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    loop.clip_gradients, loop.divide_gradients, loop.Meter.add_part = keep, count, note  # type: ignore[assignment]
+    collate = PretrainingCollator.__call__
+    calls = []
+
+    def broken(self: Any, *arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) > EVENT_TO_BREAK_AT:
+            raise DataError("clip 7 is no audio")
+        return collate(self, *arguments)
+
+    if job.get("broken_rank") == world.rank:
+        PretrainingCollator.__call__ = broken  # type: ignore[method-assign]
+    try:
+        record = RunFolder(folder) if world.is_first else Follower(folder, world.rank)
+        with StopSignals() as signals, record:
+            run = config.load(Path(job["config"]))
+            end = run_training(
+                run, record, resume=job.get("resume", False), signals=signals, on_update=updated, world=world
+            )
+    finally:
+        loop.clip_gradients, loop.divide_gradients, loop.Meter.add_part = clip, divide, add  # type: ignore[method-assign]
+        PretrainingCollator.__call__ = collate  # type: ignore[method-assign]
+    return {"gradients": gradients, "counts": counts, "end": events.to_line(end)}
+
+
+def main() -> None:
+    jobs = json.loads(Path(sys.argv[1]).read_text())
+    with joined("cpu") as world:
+        for place, job in enumerate(jobs):
+            world.gather(place)  # a job begins when all have ended the one before
+            result = carry_out(job, world)
+            torch.save(result, Path(sys.argv[2]) / f"{place}-{world.rank}.pt")
+
+
+if __name__ == "__main__":
+    main()

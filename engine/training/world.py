@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from engine.config import ConfigError
 
@@ -101,17 +103,17 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and ("gloo" in text or "connection" in text or "nccl" in text)
 
 
-def _fresh_store(world: World, environment: Mapping[str, str]) -> dist.Store:
+def _fresh_store(world: World, environment: Mapping[str, str]) -> Store:
     """Where the processes find each other, with nothing in it from an attempt before.
 
-    torchrun's store outlives the processes that it starts again, and with torch 2.11 nothing in it tells attempts apart:
-    they would look for the dead (gloo fails to connect, or waits for ever). What tells them apart is the number of the
-    restart, and, where machines came or went, how many processes have asked before.
+    torchrun's store outlives the processes that it starts again, and with torch 2.11 nothing in it tells attempts
+    apart: they would look for the dead (gloo fails to connect, or waits for ever). What tells them apart is the number
+    of the restart, and, where machines came or went, how many processes have asked before.
     """
-    store, _, _ = next(dist.rendezvous("env://", world.rank, world.size))
+    store, _, _ = next(rendezvous("env://", world.rank, world.size))
     attempt = f"w2v/{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}/{world.size}"
     asked = store.add(f"{attempt}/asked", 1)
-    return dist.PrefixStore(f"{attempt}/{(asked - 1) // world.size}", store)
+    return PrefixStore(f"{attempt}/{(asked - 1) // world.size}", store)
 
 
 @contextlib.contextmanager

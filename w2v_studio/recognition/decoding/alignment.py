@@ -40,7 +40,7 @@ def least_frames(tokens: list[int]) -> int:
 def align_tokens(log_probs: NDArray[np.float32], tokens: list[int], blank: int) -> NDArray[np.intp]:
     """The most probable path (frames,) through `log_probs` (frames, tokens) that spells `tokens`.
 
-    Takes 5 bytes a frame and state, so cut recordings of many minutes at their pauses. Raises DecodingError where
+    Takes 12 bytes a frame and state, so cut recordings of many minutes at their pauses. Raises DecodingError where
     there are too few frames.
     """
     frames = len(log_probs)
@@ -51,59 +51,64 @@ def align_tokens(log_probs: NDArray[np.float32], tokens: list[int], blank: int) 
         )
     if frames == 0:
         return np.zeros(0, np.intp)
-    states = np.full(2 * len(tokens) + 1, blank)
-    states[1::2] = tokens
-    back = _steps_back(log_probs[:, states], _may_skip(states, blank))
+    states = _states(tokens, blank)
+    barrier = _barrier(states, blank)
+    sums = _forward(log_probs, states, barrier)
+    state = _last_state(sums)
     path = np.empty(frames, np.intp)
-    state = back.last
-    for frame in range(frames - 1, -1, -1):
+    path[-1] = states[state]
+    for frame in range(frames - 2, -1, -1):
+        # The best of the three states that lead here; `sums` has two columns before the first state.
+        two, one, same = sums[frame, state : state + 3].tolist()
+        two += barrier[state]
+        if same < one or same < two:
+            state -= 1 if one >= two else 2
         path[frame] = states[state]
-        state -= int(back.steps[frame, state])
     return path
-
-
-class _Back:
-    """Viterbi's memory: `steps` (frames, states) states to go back, `last` the state at the end, its `score`."""
-
-    def __init__(self, steps: NDArray[np.int8], last: int, score: float) -> None:
-        self.steps, self.last, self.score = steps, last, score
-
-
-def _may_skip(states: NDArray[np.intp], blank: int) -> NDArray[np.bool_]:
-    """Which states may follow the one before the last: letters unlike the letter before."""
-    result = np.zeros(len(states), np.bool_)
-    result[2:] = (states[2:] != blank) & (states[2:] != states[:-2])
-    return result
-
-
-def _steps_back(scores: NDArray[np.float32], may_skip: NDArray[np.bool_]) -> _Back:
-    """Viterbi over `scores` (frames, states)."""
-    frames, count = scores.shape
-    steps = np.zeros((frames, count), np.int8)
-    # Candidates from the same state, the one before and the one before that; two places of padding on the left.
-    padded = np.full(count + 2, -np.inf)
-    padded[2] = scores[0, 0]
-    if count > 1:
-        padded[3] = scores[0, 1]
-    barrier = np.where(may_skip, 0.0, -np.inf)
-    candidates = np.empty((3, count))
-    columns = np.arange(count)
-    for frame in range(1, frames):
-        candidates[0] = padded[2:]
-        candidates[1] = padded[1:-1]
-        np.add(padded[:-2], barrier, out=candidates[2])
-        step = candidates.argmax(axis=0)
-        steps[frame] = step
-        padded[2:] = candidates[step, columns] + scores[frame]
-    ends = padded[2:]
-    last = count - 1 if count == 1 or ends[-1] >= ends[-2] else count - 2
-    return _Back(steps, last, float(ends[last]))
 
 
 def alignment_score(log_probs: NDArray[np.float32], tokens: list[int], blank: int) -> float:
     """Log-probability of the best path that spells `tokens`; minus infinity where they do not fit."""
     if len(log_probs) < max(1, least_frames(tokens)):
         return -np.inf if tokens or len(log_probs) else 0.0
+    states = _states(tokens, blank)
+    sums = _forward(log_probs, states, _barrier(states, blank))
+    return float(sums[-1, _last_state(sums) + 2])
+
+
+def _states(tokens: list[int], blank: int) -> NDArray[np.intp]:
+    """The tokens with a blank before, between and behind."""
     states = np.full(2 * len(tokens) + 1, blank)
     states[1::2] = tokens
-    return _steps_back(log_probs[:, states], _may_skip(states, blank)).score
+    return states
+
+
+def _barrier(states: NDArray[np.intp], blank: int) -> NDArray[np.float64]:
+    """0 where a state may follow the one before the last (letters unlike the letter before), else minus infinity."""
+    barrier = np.full(len(states), -np.inf)
+    barrier[2:][(states[2:] != blank) & (states[2:] != states[:-2])] = 0
+    return barrier
+
+
+def _forward(
+    log_probs: NDArray[np.float32], states: NDArray[np.intp], barrier: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Viterbi's sums (frames, 2 + states): the best path to each state in each frame, after two columns of padding."""
+    frames, count = len(log_probs), len(states)
+    sums = np.full((frames, count + 2), -np.inf)
+    sums[0, 2:4] = log_probs[0, states[:2]]
+    scores = log_probs[:, states]
+    best = np.empty(count)
+    for frame in range(1, frames):
+        before = sums[frame - 1]
+        np.add(before[:-2], barrier, out=best)
+        np.maximum(best, before[1:-1], out=best)
+        np.maximum(best, before[2:], out=best)
+        np.add(best, scores[frame], out=sums[frame, 2:])
+    return sums
+
+
+def _last_state(sums: NDArray[np.float64]) -> int:
+    """The better of the two states a path may end in: the last letter, and the blank behind it."""
+    last: int = sums.shape[1] - 3
+    return last if last == 0 or sums[-1, -1] >= sums[-1, -2] else last - 1

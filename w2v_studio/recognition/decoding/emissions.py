@@ -21,6 +21,8 @@ SURE_BLANK = 0.95
 """Frames whose blank is more probable than this are sure."""
 IMPOSSIBLE = -1e5
 """Stands for minus infinity, in sums that must stay numbers."""
+LARGEST = 1e4
+"""Stands for infinite logits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,16 +47,17 @@ class Emissions:
 
 def emissions(logits: NDArray[np.float32], vocabulary: Vocabulary, sure_blank: float = SURE_BLANK) -> Emissions:
     """What to follow of `logits` (frames, tokens). Values that are not numbers count as impossible."""
-    finite = np.nan_to_num(logits, nan=IMPOSSIBLE, posinf=-IMPOSSIBLE, neginf=IMPOSSIBLE)
-    scores = log_softmax(finite)
     kinds = token_kinds(vocabulary)
     blank = vocabulary.blank
+    silent = ~(kinds.is_letter | kinds.is_separator)
+    silent[blank] = False
+    finite = np.nan_to_num(logits, nan=-LARGEST, posinf=LARGEST, neginf=-LARGEST)
+    finite[:, silent] = IMPOSSIBLE
+    scores = log_softmax(finite)
     is_sure = scores[:, blank] > np.log(sure_blank)
     kept = (~(is_sure[1:] & is_sure[:-1])).nonzero()[0] + 1
     kept = np.concatenate(([0], kept)) if len(scores) else kept
     scores = np.ascontiguousarray(scores[kept])
-    silent = ~(kinds.is_letter | kinds.is_separator)
-    silent[blank] = False
     scores[:, silent] = IMPOSSIBLE
     is_best = scores == scores.max(axis=-1, keepdims=True) if len(scores) else np.zeros_like(scores, bool)
     scores[(scores < LEAST_LOG_PROBABILITY) & ~is_best] = IMPOSSIBLE

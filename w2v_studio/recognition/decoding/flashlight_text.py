@@ -1,4 +1,4 @@
-"""Beam search by flashlight-text, a library in C++ with KenLM inside. Imported when first asked for."""
+"""flashlight-text: beam search with a lexicon, in C++, and KenLM inside. Imported when first asked for."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 
 from w2v_studio.recognition.decoding.emissions import Emissions
 from w2v_studio.recognition.decoding.settings import DecodingError
-
-BEAM_THRESHOLD = 10.0
-"""Hypotheses this much (natural log) below the best of their frame are dropped."""
 
 
 def is_available() -> bool:
@@ -39,7 +36,7 @@ def load_module(name: str = "decoder") -> Any:
 
 
 def best_path(decoder: Any, given: Emissions) -> NDArray[np.intp]:
-    """The path (kept frames,) of the best hypothesis of a LexiconDecoder or LexiconFreeDecoder."""
+    """The path (kept frames,) of the best hypothesis of a LexiconDecoder."""
     scores = given.scores
     frames, tokens = scores.shape
     best = decoder.decode(scores.ctypes.data, frames, tokens)[0]

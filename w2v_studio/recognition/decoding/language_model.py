@@ -18,6 +18,7 @@ from w2v_studio.recognition.decoding import flashlight_text
 from w2v_studio.recognition.decoding.bundle_files import DecodingDefaults
 from w2v_studio.recognition.decoding.emissions import IMPOSSIBLE, Emissions, emissions
 from w2v_studio.recognition.decoding.lexicon import Spellings, arpa_words, read_lexicon, spell_words
+from w2v_studio.recognition.decoding.prefix_beam import BEAM_THRESHOLD
 from w2v_studio.recognition.decoding.settings import DecodingError
 
 UNKNOWN = "<unk>"
@@ -75,7 +76,7 @@ class LanguageModelDecoder:
             beam_size=self._beam_width,
             beam_size_token=min(most_tokens, len(self._vocabulary)),
             # Wider than without: a word's price is known only in part before its end.
-            beam_threshold=2 * flashlight_text.BEAM_THRESHOLD,
+            beam_threshold=2 * BEAM_THRESHOLD,
             lm_weight=weights.lm_weight * LN_10,
             word_score=weights.word_score,
             unk_score=weights.unknown_word_score,

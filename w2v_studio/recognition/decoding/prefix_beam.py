@@ -1,40 +1,42 @@
-"""CTC prefix beam search without a language model: the text whose paths have the largest sum of probabilities.
+"""CTC prefix beam search without a language model: the words whose paths have the largest sum of probabilities.
 
-By flashlight-text where it is installed, else by the search below, in Python. Both keep, as other implementations do,
-a text that ends in a blank and the same text that ends in its letter as two hypotheses, each with a place in the beam.
+A hypothesis is a text and the token of its last frame: as in other implementations, a text that ends in a blank and the
+same text that ends in its letter each have a place in the beam. Separators at the start or behind one another
+make no words, and so no other text.
+
+In Python, as few tokens are worth following in a frame; this is quicker than it looks (benchmarks/decoding.py).
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any
+import itertools
+from math import exp, log1p
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.text.ctc import Word, words_of_path
 from engine.text.vocabulary import Vocabulary
-from w2v_studio.recognition.decoding import flashlight_text
 from w2v_studio.recognition.decoding.alignment import align_tokens
 from w2v_studio.recognition.decoding.emissions import IMPOSSIBLE, emissions
 
+BEAM_THRESHOLD = 10.0
+"""Hypotheses this much (natural log) below the best of their frame are dropped."""
+NO_TOKEN = -1
+
+Hypothesis = tuple[int, int]
+"""Number of a text, token of the last frame."""
+
 
 class BeamDecoder:
-    """Prefix beam search over `beam_width` hypotheses. `uses_flashlight` None: where it is installed."""
+    """Prefix beam search over `beam_width` hypotheses; times by forced alignment of the text it finds."""
 
-    def __init__(
-        self,
-        vocabulary: Vocabulary,
-        stride_s: float,
-        temperature: float,
-        beam_width: int = 32,
-        uses_flashlight: bool | None = None,
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary, stride_s: float, temperature: float, beam_width: int = 32) -> None:
         self._vocabulary, self._stride_s, self._temperature = vocabulary, stride_s, temperature
         self._beam_width = beam_width
-        if uses_flashlight is None:
-            uses_flashlight = flashlight_text.is_available()
-        self._module = flashlight_text.load_module() if uses_flashlight else None
+        tokens = vocabulary.tokens
+        self._separator = tokens.index(vocabulary.separator) if vocabulary.separator in tokens else NO_TOKEN
 
     def decode(self, logits: NDArray[np.float32], first_frame: int = 0) -> list[Word]:
         """Words of `logits` (frames, tokens); their times count `first_frame` frames before the first row."""
@@ -42,90 +44,72 @@ class BeamDecoder:
             return []
         blank = self._vocabulary.blank
         given = emissions(logits, self._vocabulary)
-        if self._module is not None:
-            path = flashlight_text.best_path(self._search(self._module, given.most_tokens), given)
-        else:
-            text = search_prefixes(given.scores, blank, self._beam_width)
-            path = align_tokens(given.scores, text, blank)
-        whole = given.whole_path(path, blank)
+        text = search_prefixes(given.scores, blank, self._separator, self._beam_width)
+        path = given.whole_path(align_tokens(given.scores, text, blank), blank)
         offset_s = first_frame * self._stride_s
-        return words_of_path(whole, logits, self._vocabulary, self._stride_s, offset_s, self._temperature)
-
-    def _search(self, module: Any, most_tokens: int) -> Any:
-        """A search is quick to make, and takes time for every token it may follow."""
-        options = module.LexiconFreeDecoderOptions(
-            beam_size=self._beam_width,
-            beam_size_token=most_tokens,
-            beam_threshold=flashlight_text.BEAM_THRESHOLD,
-            lm_weight=0.0,
-            sil_score=0.0,
-            log_add=True,
-            criterion_type=module.CriterionType.CTC,
-        )
-        tokens = self._vocabulary.tokens
-        separator = self._vocabulary.separator
-        place = tokens.index(separator) if separator in tokens else self._vocabulary.blank
-        return module.LexiconFreeDecoder(options, module.ZeroLM(), place, self._vocabulary.blank, [])
+        return words_of_path(path, logits, self._vocabulary, self._stride_s, offset_s, self._temperature)
 
 
 def search_prefixes(
-    scores: NDArray[np.float32], blank: int, beam_width: int, threshold: float = flashlight_text.BEAM_THRESHOLD
+    scores: NDArray[np.float32], blank: int, separator: int, beam_width: int, threshold: float = BEAM_THRESHOLD
 ) -> list[int]:
     """Tokens of the best text of `scores` (frames, tokens), repeats merged and blanks removed.
 
-    A hypothesis is (text, token of its last frame) -> log-probability. Texts are numbers: `texts[n]` is the text that n
-    continues, with the token it adds, so that equal texts have one number.
+    Texts are numbers: `texts[n]` is the text that n continues and the token it adds, so that equal texts have one
+    number. 0 is the empty text.
     """
-    texts: list[tuple[int, int]] = [(0, blank)]
-    number: dict[tuple[int, int], int] = {}
-    beam: dict[tuple[int, int], float] = {(0, blank): 0.0}
-    rows, columns = np.nonzero(scores > IMPOSSIBLE / 2)
-    bounds = np.searchsorted(rows, np.arange(len(scores) + 1)).tolist()
-    followed, values = columns.tolist(), scores[rows, columns].tolist()
-    for frame in range(len(scores)):
-        span = slice(bounds[frame], bounds[frame + 1])
-        pairs = list(zip(followed[span], values[span], strict=True))
-        grown: dict[tuple[int, int], float] = {}
-        for (text, last), score in beam.items():
-            for token, value in pairs:
-                longer = text
-                if token not in (blank, last):
+    texts: list[Hypothesis] = [(0, separator)]
+    number: dict[Hypothesis, int] = {}
+    beam: list[tuple[Hypothesis, float]] = [((0, blank), 0.0)]
+    by_score = itemgetter(1)
+    for followed in _followed(scores):
+        grown: dict[Hypothesis, float] = {}
+        floor = beam[0][1] + followed[0][1] - threshold
+        for token, value in followed:
+            for hypothesis, before in beam:
+                score = before + value
+                if score < floor:
+                    break  # the rest of the beam is worse
+                text, last = hypothesis
+                if token != blank and token != last and not (token == separator and texts[text][1] == separator):
                     step = (text, token)
-                    if step not in number:
-                        number[step] = len(texts)
+                    known = number.get(step)
+                    if known is None:
+                        known = number[step] = len(texts)
                         texts.append(step)
-                    longer = number[step]
-                _add(grown, (longer, token), score + value)
-        beam = _pruned(grown, beam_width, threshold)
-    totals: dict[tuple[int, int], float] = {}
-    for (text, _), score in beam.items():
-        _add(totals, (text, blank), score)
-    return _spell(texts, max(totals, key=totals.__getitem__)[0])
+                    text = known
+                key = (text, token)
+                other = grown.get(key)
+                if other is None:
+                    grown[key] = score
+                elif other > score:
+                    grown[key] = other + log1p(exp(score - other))
+                else:
+                    grown[key] = score + log1p(exp(other - score))
+        beam = sorted(grown.items(), key=by_score, reverse=True)[:beam_width]
+    return _best_words(beam, texts, separator)
 
 
-def _add(hypotheses: dict[tuple[int, int], float], key: tuple[int, int], score: float) -> None:
-    """Add a path's probability to a hypothesis; both are logarithms."""
-    before = hypotheses.get(key)
-    if before is None:
-        hypotheses[key] = score
-    elif before > score:
-        hypotheses[key] = before + math.log1p(math.exp(score - before))
-    else:
-        hypotheses[key] = score + math.log1p(math.exp(before - score))
+def _followed(scores: NDArray[np.float32]) -> list[list[tuple[int, float]]]:
+    """For each frame the tokens worth following and their log-probabilities, best first."""
+    rows, columns = np.nonzero(scores > IMPOSSIBLE / 2)
+    values = scores[rows, columns]
+    order = np.lexsort((-values, rows))
+    pairs = list(zip(columns[order].tolist(), values[order].tolist(), strict=True))
+    bounds = rows.searchsorted(np.arange(len(scores) + 1)).tolist()
+    return [pairs[start:end] for start, end in itertools.pairwise(bounds)]
 
 
-def _pruned(hypotheses: dict[tuple[int, int], float], width: int, threshold: float) -> dict[tuple[int, int], float]:
-    least = max(hypotheses.values()) - threshold
-    kept = [item for item in hypotheses.items() if item[1] >= least]
-    if len(kept) > width:
-        kept.sort(key=lambda item: item[1], reverse=True)
-        del kept[width:]
-    return dict(kept)
-
-
-def _spell(texts: list[tuple[int, int]], text: int) -> list[int]:
-    """The tokens of a numbered text."""
-    tokens = []
+def _best_words(beam: list[tuple[Hypothesis, float]], texts: list[Hypothesis], separator: int) -> list[int]:
+    """The tokens of the words with the largest sum: a text may end with a separator or not, in a blank or not."""
+    totals: dict[int, float] = {}
+    longest: dict[int, int] = {}
+    for (text, _), score in beam:
+        words = texts[text][0] if text and texts[text][1] == separator else text
+        longest.setdefault(words, text)  # the likelier comes first
+        best, rest = max(totals.get(words, -np.inf), score), min(totals.get(words, -np.inf), score)
+        totals[words] = best + log1p(exp(rest - best))
+    text, tokens = longest[max(totals, key=totals.__getitem__)], []
     while text:
         text, token = texts[text]
         tokens.append(token)

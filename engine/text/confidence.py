@@ -31,7 +31,8 @@ def frame_confidence(
     # exp(order * x) for all, of which exp(x) is the cube: one exponential serves both sums of
     # sum of p ** order = sum of exp(order * x) / (sum of exp(x)) ** order. Sums as products: quicker on short rows.
     ones = np.ones(tokens, np.float32)
-    roots = logits - largest[:, None]
+    with np.errstate(invalid="ignore"):
+        roots = logits - largest[:, None]
     roots *= np.float32(ORDER / temperature)
     np.exp(roots, out=roots)
     power = roots @ ones
@@ -40,6 +41,19 @@ def frame_confidence(
     least = np.float32(np.exp((1 - tokens ** (1 - ORDER)) / (1 - ORDER)))
     result: NDArray[np.float32] = (np.exp((power - 1) * np.float32(-1 / (1 - ORDER))) - least) / (1 - least)
     return np.fmin(np.fmax(result, 0), 1)  # fmax also takes 0 for not-a-number
+
+
+def path_confidence(
+    logits: NDArray[np.float32], path: NDArray[np.intp], temperature: float = DEFAULT_TEMPERATURE
+) -> NDArray[np.float32]:
+    """`frame_confidence` of rows (frames, tokens) in which a path (frames,) need not take the likeliest token.
+
+    How much less likely its token is makes it that much less sure.
+    """
+    largest = logits.max(axis=-1)
+    with np.errstate(invalid="ignore"):
+        share: NDArray[np.float32] = np.exp(logits[np.arange(len(path)), path] - largest)
+    return frame_confidence(logits, temperature, largest) * np.fmax(share, 0)
 
 
 def peak_confidence(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.text.confidence import DEFAULT_TEMPERATURE, frame_confidence
+from engine.text.confidence import DEFAULT_TEMPERATURE, frame_confidence, path_confidence
 from engine.text.vocabulary import Vocabulary
 
 _ZERO = (0,)
@@ -83,7 +83,7 @@ def words_of_path(
     """Words of a CTC path (frames,) over `logits` (frames, tokens): repeats merged, blanks and specials dropped.
 
     Times are frames x `stride_s` + `offset_s`, from a word's first letter frame to its last one's end.
-    `largest` (frames,) are the rows' maxima, where the caller has them.
+    `largest` (frames,) are the rows' maxima, for a caller whose path is that of the likeliest tokens.
     """
     if len(path) == 0:
         return []
@@ -98,7 +98,11 @@ def words_of_path(
     begins = bounds[letters[word_bounds[:-1]]]
     ends = bounds[letters[word_bounds[1:] - 1] + 1]
     frames = kinds.is_letter[path].nonzero()[0]
-    confidences = frame_confidence(logits[frames], temperature, None if largest is None else largest[frames])
+    rows = logits[frames]
+    if largest is None:
+        confidences = path_confidence(rows, path[frames], temperature)
+    else:
+        confidences = frame_confidence(rows, temperature, largest[frames])
     least = np.minimum.reduceat(confidences, frames.searchsorted(begins)).tolist()
     times = (np.concatenate((begins, ends)) * stride_s + offset_s).round(4).tolist()
     texts = _texts(kinds, tokens[letters], word_bounds.tolist())

@@ -24,7 +24,7 @@ from w2v_studio.recognition.decoding.emissions import SURE_BLANK
 from w2v_studio.recognition.decoding.settings import DecodingError, Hotword
 
 MOST_PHRASES = 200
-BOOST_PER_LETTER = 1.0
+BOOST_PER_LETTER = 0.8
 """What a phrase of weight 1 may be worse than the best path, natural log a letter."""
 LEAST_LETTERS = 2
 

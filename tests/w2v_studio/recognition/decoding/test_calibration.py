@@ -1,0 +1,86 @@
+"""Measures of confidence against scipy, loops and made-up cases with a known answer."""
+
+import numpy as np
+import pytest
+
+from engine.text.ctc import decode_words
+from engine.text.error_rate import edit_distance
+from engine.text.vocabulary import Vocabulary
+from w2v_studio.recognition.decoding.calibration import fit_temperature, greedy_confidences, judge, right_words
+from w2v_studio.recognition.decoding.settings import DecodingError
+
+
+def test_right_words_are_what_the_fewest_edits_leave():
+    assert right_words(list("ABC"), list("AXCD")) == [True, False, True, False]
+    assert right_words([], ["A"]) == [False]
+    assert right_words(["A"], []) == []
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        reference, found = (
+            rng.integers(0, 4, rng.integers(0, 8)).tolist(),
+            rng.integers(0, 4, rng.integers(0, 8)).tolist(),
+        )
+        errors = edit_distance(reference, found)
+        right = sum(right_words(reference, found))
+        assert max(len(reference), len(found)) - right <= errors <= len(reference) + len(found) - 2 * right
+
+
+def test_auroc_counts_pairs_and_is_that_of_the_rank_sum_test():
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(1)
+    right = rng.random(200) < 0.7
+    confidences = np.round(np.clip(rng.normal(0.5 + 0.2 * right, 0.2), 0, 1), 2)
+    pairs = [(a > b) + 0.5 * (a == b) for a in confidences[right] for b in confidences[~right]]
+    found = judge(confidences, right)
+    assert found.auroc == pytest.approx(np.mean(pairs))
+    wanted = stats.mannwhitneyu(confidences[right], confidences[~right]).statistic / len(pairs)
+    assert found.auroc == pytest.approx(wanted)
+
+
+def test_confidences_that_say_nothing_more_than_the_share_have_no_gain_and_no_error():
+    right = np.arange(100) < 80
+    flat = judge(np.full(100, 0.8), right)
+    assert (flat.auroc, flat.nce, flat.ece) == pytest.approx((0.5, 0, 0))
+    perfect = judge(right.astype(float), right)
+    assert perfect.auroc == 1
+    assert perfect.nce > 0.99
+    assert perfect.ece == pytest.approx(0)
+    opposite = judge(1 - right.astype(float), right)
+    assert opposite.auroc == 0
+    assert opposite.nce < -1
+    assert opposite.ece == pytest.approx(1)
+
+
+def test_only_right_words_can_be_counted_but_not_judged():
+    found = judge(np.ones(5), np.ones(5, bool))
+    assert (found.words, found.right) == (5, 5)
+    assert np.isnan(found.auroc)
+    assert np.isnan(found.nce)
+
+
+def test_the_fitted_temperature_surprises_less_than_others():
+    vocabulary = Vocabulary.english()
+    rng = np.random.default_rng(2)
+    logits, references = [], []
+    for _ in range(300):
+        rows = rng.normal(size=(6, 32)).astype(np.float32) * 0.5
+        path = [7, 0, 5, 0, 6, 0]
+        hardness = rng.uniform(0, 6)
+        rows[range(6), path] += 9 - hardness
+        rows[2, 20] += 9 - rng.uniform(0, 6)  # sometimes another letter wins
+        logits.append(rows)
+        references.append(vocabulary.decode([7, 5, 6]))
+    temperature = fit_temperature(logits, references, vocabulary)
+    right = np.array(
+        [
+            is_right
+            for rows, text in zip(logits, references, strict=True)
+            for is_right in right_words([text], [word.word for word in decode_words(rows, vocabulary)])
+        ]
+    )
+    best = judge(greedy_confidences(logits, vocabulary, temperature), right)
+    for other in (0.3 * temperature, 3 * temperature):
+        assert judge(greedy_confidences(logits, vocabulary, other), right).nce < best.nce
+    assert best.auroc > 0.7
+    with pytest.raises(DecodingError, match="5 words"):
+        fit_temperature(logits[:5], references[:5], vocabulary)

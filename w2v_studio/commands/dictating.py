@@ -18,13 +18,13 @@ from w2v_studio.audio.capture import MicrophoneCapture
 from w2v_studio.audio.devices import find_input_device
 from w2v_studio.audio.resample import StreamResampler
 from w2v_studio.commands.terminal_text import TerminalText
-from w2v_studio.commands.transcribing import word_object
 from w2v_studio.recognition.live import LiveRecognizer
 from w2v_studio.recognition.sessions import Recognizer
 from w2v_studio.recognition.updates import FinalUpdate, LiveUpdate, PartialUpdate
 from w2v_studio.recognition.voice_activity import VoiceActivity
+from w2v_studio.transcripts.json_line import word_object
 
-POLL_S = 0.02
+POLL_S = 0.032
 
 
 class StopFlag:

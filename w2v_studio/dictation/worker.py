@@ -39,7 +39,7 @@ from w2v_studio.recognition.updates import (
 )
 from w2v_studio.recognition.voice_activity import VoiceActivity
 
-PERIOD_MS = 20
+PERIOD_MS = 32
 """How often the listener empties the device's buffer."""
 TAKE_SAMPLES = SAMPLE_RATE // 2
 """Most sound recognised at once; a backlog is worked off in such pieces, so that the text keeps moving."""

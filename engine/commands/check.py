@@ -10,11 +10,13 @@ from typing import Any
 
 from engine import config as configuration
 from engine.commands.progress_bar import ProgressBar
+from engine.commands.usage import UsageError
 from engine.config import RunConfig
 from engine.data.audit.audit import audit
 from engine.data.audit.entries import TEST, TRAIN, VALID
 from engine.data.audit.table import report_text
 from engine.data.sources import read_source
+from engine.data.transcripts import vocabulary_of
 from engine.presets import load_preset, preset_names
 from engine.text.vocabulary import Vocabulary
 
@@ -45,6 +47,9 @@ def add_commands(commands: Any) -> None:
     )
     command.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     command.add_argument("--vocabulary", type=Path, metavar="FILE", help="vocab.json; without it the preset's, or A-Z")
+    command.add_argument(
+        "--make-vocabulary", type=Path, metavar="FILE", help="first write the vocab.json of what is written in DATA"
+    )
     command.add_argument("--json", action="store_true", help="print the report as JSON")
     command.add_argument("--examples", type=int, default=3, metavar="N", help="cases shown of each finding (default 3)")
     command.add_argument("--workers", type=int, default=0, metavar="N", help="threads that read; 0: one a processor")
@@ -54,7 +59,8 @@ def add_commands(commands: Any) -> None:
 def _settings(arguments: argparse.Namespace) -> RunConfig:
     name = arguments.preset
     if name is None:
-        transcribed = arguments.vocabulary is not None or any(
+        named = arguments.vocabulary or arguments.make_vocabulary
+        transcribed = named is not None or any(
             clip.transcript
             for path in arguments.data
             for clip in read_source(path, arguments.root, open_limit=0).all_clips()
@@ -68,12 +74,28 @@ def _settings(arguments: argparse.Namespace) -> RunConfig:
 def _vocabulary(arguments: argparse.Namespace, run: RunConfig) -> Vocabulary | None:
     if run.task == "pretrain":
         return None
+    if arguments.make_vocabulary is not None:
+        return _make_vocabulary(arguments, run)
     given = arguments.vocabulary or run.ctc.vocabulary
     return Vocabulary.load(Path(given)) if given else Vocabulary.english()
 
 
+def _make_vocabulary(arguments: argparse.Namespace, run: RunConfig) -> Vocabulary:
+    file: Path = arguments.make_vocabulary
+    if file.exists():
+        raise UsageError(f"{file} exists: give --vocabulary {file} to use it, or another name to make one")
+    root = Path(run.data.root) if run.data.root else None
+    sources = (read_source(path, root, open_limit=0) for path in arguments.data)
+    made = vocabulary_of(clip.transcript for source in sources for clip in source.all_clips())
+    try:
+        made.save(file)
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror or error}") from error
+    return made
+
+
 def check(arguments: argparse.Namespace) -> int:
-    """Print the report; the exit status. Raises ConfigError, DataError, VocabularyError."""
+    """Print the report; the exit status. Raises ConfigError, DataError, UsageError, VocabularyError."""
     run = _settings(arguments)
     data = {TRAIN: arguments.data, VALID: arguments.valid, TEST: arguments.test}
     with ProgressBar() as progress:

@@ -15,7 +15,10 @@ from __future__ import annotations
 
 import functools
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 
+from engine.data.manifest import DataError
 from engine.text.vocabulary import Vocabulary
 
 APOSTROPHES = "\u2019\u2018\u02bc\u00b4`\u2032\uff07"
@@ -56,3 +59,24 @@ class TranscriptRule:
         if category.startswith("P") and character not in READ_ALOUD | TAG_MARKS:
             return ""
         return character
+
+
+def vocabulary_of(transcripts: Iterable[str]) -> Vocabulary:
+    """The vocabulary of a language as it is written here: its letters in upper case, most frequent first.
+
+    An apostrophe counts as a letter where it stands between two of a word. Raises DataError where there is no letter.
+    """
+    counts: Counter[str] = Counter()
+    for transcript in transcripts:
+        text = unicodedata.normalize("NFC", transcript)
+        text = "".join("'" if character in APOSTROPHES else character for character in text)
+        # A letter whose capital is two (as \u00df) keeps its small form.
+        capitals = [character.upper() if len(character.upper()) == 1 else character for character in text]
+        for before, character, after in zip([" ", *capitals], capitals, [*capitals[1:], " "], strict=False):
+            inside = character == "'" and before.isalpha() and after.isalpha()
+            if inside or unicodedata.category(character)[0] in "LM":
+                counts[character] += 1
+    if not counts:
+        raise DataError("there is no letter in the transcripts to make a vocabulary of: give data with transcripts")
+    letters = sorted(counts, key=lambda letter: (-counts[letter], letter))
+    return Vocabulary(("<pad>", "<s>", "</s>", "<unk>", "|", *letters))

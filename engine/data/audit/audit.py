@@ -90,7 +90,7 @@ def _sums(split: str, entries: Sequence[Entry], paths: Sequence[Path]) -> SplitS
     )
 
 
-def _groups(entries: Sequence[Entry], report: Report) -> list[list[int]]:
+def _groups(entries: Sequence[Entry], report: Report, workers: int) -> list[list[int]]:
     """Places of equal recordings; silence is equal to silence and tells nothing."""
 
     def counts(entry: Entry) -> bool:
@@ -102,6 +102,7 @@ def _groups(entries: Sequence[Entry], report: Report) -> list[list[int]]:
         [entry.facts.duration_s for entry in entries],
         lambda place: read_audio(entries[place].clip.path, entries[place].clip.part),
         report,
+        workers,
     )
 
 
@@ -133,7 +134,7 @@ def audit(
         if not splits[-1].usable_clips:
             found.append(_nothing_left(splits[-1]))
     found += rules.speaker_findings(entries, shown)
-    found += rules.duplicate_findings(entries, _groups(entries, report), shown)
+    found += rules.duplicate_findings(entries, _groups(entries, report, workers), shown)
     found.sort(key=lambda one: (ORDER[one.severity], SPLITS.index(one.split)))
     unknown = {} if vocabulary is None else rules.unknown_characters(entries, TranscriptRule(vocabulary))
     return Audit(run.task, run.name, splits, found, unknown)

@@ -22,6 +22,7 @@ WRONG_LENGTH_SHARE = 0.02
 MOST = 0.5
 """Where more than this share of a split is lost to its symbols, the vocabulary is the wrong one."""
 CHARACTERS_NAMED = 12
+SHOWN_TEXT = 60
 
 
 @dataclass(frozen=True)
@@ -196,10 +197,10 @@ def text_findings(entries: Sequence[Entry], run: RunConfig, vocabulary: Vocabula
         "stop" if mostly else "warning",
         foreign,
         "have symbols outside the vocabulary and are left out: " + _characters(foreign, rule),
-        "give the language's own --vocabulary"
+        "give the language's own --vocabulary; --make-vocabulary FILE writes one from these transcripts"
         if mostly
         else "write numbers and signs as words; data.normalize=always mends case and punctuation in manifests too",
-        lambda entry: f"{''.join(dict.fromkeys(rule.unknown(entry.clip.transcript)))!r} in {entry.clip.transcript!r}",
+        lambda entry: f"{_some(rule.unknown(entry.clip.transcript))} in {entry.clip.transcript[:SHOWN_TEXT]!r}",
         lambda entry: len(rule.unknown(entry.clip.transcript)),
         shown,
     )
@@ -211,7 +212,7 @@ def text_findings(entries: Sequence[Entry], run: RunConfig, vocabulary: Vocabula
         "the transcript is that of more than is heard: correct it, or cut the clip anew",
         lambda entry: (
             f"{entry.duration_s:.2f} s, {_missing_frames(entry, run, vocabulary)} frames too few for "
-            f"{entry.clip.transcript[:60]!r}"
+            f"{entry.clip.transcript[:SHOWN_TEXT]!r}"
         ),
         lambda entry: _missing_frames(entry, run, vocabulary),
         shown,
@@ -222,9 +223,13 @@ def text_findings(entries: Sequence[Entry], run: RunConfig, vocabulary: Vocabula
         [entry for entry in entries if entry.written != entry.clip.transcript],
         "have transcripts that are brought into the vocabulary's letters (case, punctuation)",
         "look at the examples; data.normalize=never takes transcripts as they stand",
-        lambda entry: f"{entry.written[:60]!r} becomes {entry.clip.transcript[:60]!r}",
+        lambda entry: f"{entry.written[:SHOWN_TEXT]!r} becomes {entry.clip.transcript[:SHOWN_TEXT]!r}",
         shown=shown,
     )
+
+
+def _some(characters: Sequence[str]) -> str:
+    return repr("".join(dict.fromkeys(characters))[:CHARACTERS_NAMED])
 
 
 def _characters(entries: Sequence[Entry], rule: TranscriptRule) -> str:

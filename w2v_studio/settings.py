@@ -36,6 +36,7 @@ LETTER_CASE = Setting("letter_case", "sentence", "Letters of the transcript", ("
 WRITE_MARKS = Setting("write_marks", True, "Spoken punctuation and commands")
 WRITE_NUMBERS = Setting("write_numbers", True, "Numbers as digits")
 RAW_WORDS = Setting("raw_words", False, "Words as recognised")
+DECODING = Setting("decoding", "auto", "How final text is found", ("auto", "greedy", "beam", "lm"))
 OFFER_SEEN = Setting("offer_seen", False, "Whether larger models were offered once")
 SHOW_HISTORY = Setting("show_history", False, "Show past dictations")
 WINDOW_GEOMETRY = Setting("window_geometry", "", "Place and size of the window, Qt's bytes in base 64")
@@ -49,6 +50,7 @@ SETTINGS = (
     WRITE_MARKS,
     WRITE_NUMBERS,
     RAW_WORDS,
+    DECODING,
     OFFER_SEEN,
     SHOW_HISTORY,
     WINDOW_GEOMETRY,

@@ -22,7 +22,7 @@ from w2v_studio.dictation.store import Dictation, DictationStore, StoreError
 from w2v_studio.dictation.worker import Listener, Transcriber
 from w2v_studio.recognition.sessions import Recognizer
 from w2v_studio.recognition.updates import FinalUpdate
-from w2v_studio.settings import BUNDLE, MICROPHONE, PROVIDER, Settings
+from w2v_studio.settings import BUNDLE, DECODING, MICROPHONE, PROVIDER, Settings
 
 STOP_WAIT_MS = 10_000
 """How long closing the window waits for the last words."""
@@ -74,7 +74,8 @@ class DictationModel(QObject):
     """The path of a complete recording, or of the sample that was played."""
 
     _list_devices = Signal(bool)
-    _load = Signal(str, str)
+    _load = Signal(str, str, str)
+    _set_decoding = Signal(str)
     _show_codes = Signal(bool)
     _start = Signal(object, object)
     _stop = Signal()
@@ -97,6 +98,7 @@ class DictationModel(QObject):
         self._duration_s = 0.0
         self._ended = {"listener": True, "transcriber": True}
         self._wanted_bundle: str | None = None
+        self._decoding_waits = False
         self._requested = self._in_use = ""
         self._closed = False
         self._listener, self._transcriber = Listener(self.scope, self._queue), Transcriber(self.scope, self._queue)
@@ -186,6 +188,13 @@ class DictationModel(QObject):
     def show_codes(self, is_shown: bool) -> None:
         """Say whether anybody looks at codes and mask; they are not computed in silence otherwise."""
         self._show_codes.emit(is_shown)
+
+    def decode_anew(self) -> None:
+        """Decode as the settings and the list of hotwords say now; after a running recording."""
+        if self._state == "idle":
+            self._set_decoding.emit(self._settings.get(DECODING))
+        else:
+            self._decoding_waits = True
 
     def use_bundle(self, folder: str) -> None:
         """Choose a model by its folder; during a recording it is loaded afterwards."""
@@ -335,6 +344,8 @@ class DictationModel(QObject):
         listener.samples_ready.connect(transcriber.take)
         listener.ended.connect(self._on_listener_ended)
         self._load.connect(transcriber.load)
+        self._set_decoding.connect(transcriber.set_decoding)
+        transcriber.decoding_failed.connect(self.failed)
         self._begin.connect(transcriber.begin)
         transcriber.recognizer_ready.connect(self._on_recognizer_ready)
         transcriber.load_failed.connect(self._on_load_failed)
@@ -350,7 +361,7 @@ class DictationModel(QObject):
         name = next((b.card.name for b in self.bundles() if str(b.folder) == folder), Path(folder).name)
         self._requested = folder
         self.recognizer_loading.emit(name)
-        self._load.emit(folder, self._settings.get(PROVIDER))
+        self._load.emit(folder, self._settings.get(PROVIDER), self._settings.get(DECODING))
 
     def _on_recognizer_ready(self, recognizer: Recognizer) -> None:
         self._recognizer, self._in_use = recognizer, self._requested
@@ -402,8 +413,11 @@ class DictationModel(QObject):
         if self._last_audio is not None:
             self.recording_finished.emit(str(self._last_audio))
         wanted, self._wanted_bundle = self._wanted_bundle, None
+        waits, self._decoding_waits = self._decoding_waits, False
         if wanted is not None and not self._closed:
             self._load_bundle(wanted)
+        elif waits and not self._closed:
+            self.decode_anew()
 
     def _set_state(self, state: str) -> None:
         if state != self._state:

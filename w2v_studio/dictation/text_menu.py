@@ -7,12 +7,18 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QToolButton, QWidget
 
 from w2v_studio.actions import COMMANDS, native_keys
-from w2v_studio.settings import LETTER_CASE, RAW_WORDS, WRITE_MARKS, WRITE_NUMBERS, Setting, Settings
+from w2v_studio.settings import DECODING, LETTER_CASE, RAW_WORDS, WRITE_MARKS, WRITE_NUMBERS, Setting, Settings
 from w2v_studio.text_stage.rules import TextRules, TextRulesError, rules_for
 from w2v_studio.text_stage.stage import RAW, TextOptions
 from w2v_studio.theme import Theme
 from w2v_studio.widgets.buttons import IconButton
 
+DECODINGS = {
+    "auto": "By the model's language model, if it has one",
+    "greedy": "Letter by letter (quickest)",
+    "beam": "By beam search",
+    "lm": "By a language model",
+}
 CASES = {"sentence": "Capitals where sentences begin", "lower": "Small letters", "as is": "Letters as recognised"}
 
 
@@ -33,9 +39,11 @@ def language_rules(language: str) -> TextRules:
 
 
 class TextMenu(IconButton):
-    """A button with a menu of check marks. `changed` follows a choice, which is already stored."""
+    """A button with a menu of check marks. `changed` or `decoding_changed` follow a choice, already stored."""
 
     changed = Signal()
+    decoding_changed = Signal()
+    hotwords_requested = Signal()
 
     def __init__(self, theme: Theme, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(theme, "text", "How words become text", parent)
@@ -48,6 +56,8 @@ class TextMenu(IconButton):
         group = QActionGroup(self)
         self._cases = {case: self._case_choice(menu, group, case, text) for case, text in CASES.items()}
         menu.addSeparator()
+        self._add_decoding(menu)
+        menu.addSeparator()
         command = COMMANDS["raw_words"]
         self._raw = self._check(menu, RAW_WORDS, f"{command.text}\t{native_keys(command.shortcuts[0])}")
         self.setMenu(menu)
@@ -57,6 +67,22 @@ class TextMenu(IconButton):
     def toggle_raw(self) -> None:
         """Switch between written text and the words as recognised."""
         self._raw.trigger()
+
+    def _add_decoding(self, menu: QMenu) -> None:
+        submenu = menu.addMenu("Final words are found")
+        group = QActionGroup(self)
+        for mode, text in DECODINGS.items():
+            action = submenu.addAction(text)
+            action.setObjectName(f"decoding_{mode}")
+            action.setCheckable(True)
+            action.setChecked(self._settings.get(DECODING) == mode)
+            action.triggered.connect(lambda _on=False, mode=mode: self._choose_decoding(mode))
+            group.addAction(action)
+        menu.addAction("Hotwords…", self.hotwords_requested.emit)
+
+    def _choose_decoding(self, mode: str) -> None:
+        self._settings.set(DECODING, mode)
+        self.decoding_changed.emit()
 
     def _check(self, menu: QMenu, setting: Setting, text: str) -> QAction:
         action = menu.addAction(text)

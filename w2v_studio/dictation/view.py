@@ -12,6 +12,7 @@ from w2v_studio.actions import COMMANDS, make_action
 from w2v_studio.assets import bundled_models_folder
 from w2v_studio.audio.devices import InputDevice
 from w2v_studio.dictation.history_panel import HistoryPanel
+from w2v_studio.dictation.hotwords_dialog import HotwordsDialog
 from w2v_studio.dictation.model import DictationModel, FinalText, SampleClip
 from w2v_studio.dictation.signals_card import SignalsCard
 from w2v_studio.dictation.text_menu import TextMenu, language_rules, text_options
@@ -127,6 +128,8 @@ class DictationView(QWidget):
         self._clear_button.setObjectName("clear_button")
         self.text_menu = TextMenu(self._theme, self._settings)
         self.text_menu.changed.connect(self._write_again)
+        self.text_menu.decoding_changed.connect(self._model.decode_anew)
+        self.text_menu.hotwords_requested.connect(self._edit_hotwords)
         make_action("raw_words", self._theme, self).triggered.connect(self.text_menu.toggle_raw)
         for button in (
             self.text_menu,
@@ -287,6 +290,12 @@ class DictationView(QWidget):
             self._language = language
             self._text_stage = TextStage(language_rules(language), options)
         return self._text_stage
+
+    def _edit_hotwords(self) -> None:
+        dialog = HotwordsDialog(self._theme, self)
+        dialog.saved.connect(self._model.decode_anew)
+        dialog.saved.connect(lambda: self.toast.say("Hotwords saved"))
+        dialog.open()
 
     def _write_again(self) -> None:
         self.pane.editor.write_again(self._stage())

@@ -21,6 +21,7 @@ from w2v_studio.audio.devices import AudioUnavailable, list_input_devices
 from w2v_studio.audio.files import AudioFileError
 from w2v_studio.audio.resample import SAMPLE_RATE, StreamResampler
 from w2v_studio.bundles import default_bundle
+from w2v_studio.dictation.decoders import make_decoders
 from w2v_studio.dictation.recording import RecordingError, RecordingWriter
 from w2v_studio.dictation.sample_queue import SampleQueue
 from w2v_studio.dictation.scope import Scope
@@ -160,6 +161,8 @@ class Transcriber(QObject):
 
     recognizer_ready = Signal(object)
     load_failed = Signal(str)
+    decoding_failed = Signal(str)
+    """What was asked for and why it is done greedily instead."""
     partial_changed = Signal(str, str)
     """Committed text, unstable text."""
     text_finalized = Signal(object)
@@ -188,20 +191,38 @@ class Transcriber(QObject):
         if self._live is not None:
             self._live.show_codes = is_shown
 
-    @Slot(str, str)
-    def load(self, folder: str, provider: str) -> None:
+    @Slot(str, str, str)
+    def load(self, folder: str, provider: str, decoding: str) -> None:
         """Open a bundle ("" for the default one) and run it once. Answers `recognizer_ready` or `load_failed`."""
         try:
             bundle = open_bundle(Path(folder)) if folder else default_bundle()
             recognizer = Recognizer(bundle, provider)  # type: ignore[arg-type]  # checked by the settings
             recognizer.warm_up()
-            settings = replace(LiveSettings.for_provider(recognizer.provider), show_codes=self._show_codes)
-            self._live = LiveRecognizer(recognizer, VoiceActivity(), settings)
+            self._make_live(recognizer, decoding)
         except (BundleError, ProviderError, OSError) as error:
             self.load_failed.emit(str(error))
             return
         self._recognizer = recognizer
         self.recognizer_ready.emit(recognizer)
+
+    @Slot(str)
+    def set_decoding(self, decoding: str) -> None:
+        """Decode otherwise, with the hotwords as they are now; a running stream ends with what it began."""
+        if self._recognizer is not None and not self._in_stream:
+            self._make_live(self._recognizer, decoding)
+
+    def _make_live(self, recognizer: Recognizer, decoding: str) -> None:
+        decoders = make_decoders(recognizer.bundle, decoding)
+        settings = replace(LiveSettings.for_provider(recognizer.provider), show_codes=self._show_codes)
+        self._live = LiveRecognizer(
+            recognizer,
+            VoiceActivity(),
+            settings,
+            decoder=decoders.final,
+            partial_decoder=decoders.partial,
+        )
+        if decoders.problem:
+            self.decoding_failed.emit(decoders.problem)
 
     @Slot()
     def begin(self) -> None:

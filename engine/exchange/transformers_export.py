@@ -103,6 +103,8 @@ def _write(checkpoint: Checkpoint, kind: Kind, folder: Path, old_names: bool) ->
         codebook = {name: value for name, value in checkpoint.model.items() if name.split(".")[0] in CODEBOOK_PARTS}
         trained = "true" if checkpoint.codebook_trained else "false"
         save_file(_separate(codebook), folder / CODEBOOK_FILE, {"format": "pt", "codebook_trained": trained})
+    for path in folder.glob("*.safetensors"):  # written for the owner alone; as readable as the rest
+        path.chmod((folder / CONFIG_FILE).stat().st_mode)
 
 
 def _separate(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

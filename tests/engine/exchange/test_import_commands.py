@@ -13,8 +13,8 @@ from export.bundle import open_bundle
 
 @pytest.fixture
 def files(published):
-    parent, before = published("pretraining", "layer", "parent", seed=1, normalize=False)
-    child, model = published("ctc", "layer", "child", seed=2, normalize=False)
+    parent, before = published("pretraining", "layer", "parent", seed=1, normalize=False, num_hidden_layers=1)
+    child, model = published("ctc", "layer", "child", seed=2, normalize=False, num_hidden_layers=1)
     model.wav2vec2.feature_extractor.load_state_dict(before.wav2vec2.feature_extractor.state_dict())
     model.save_pretrained(child)
     return parent, child

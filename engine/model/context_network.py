@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -11,6 +12,11 @@ from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
 from engine.config import DropoutConfig, ModelConfig
+from engine.model.cpu import positions
+from engine.model.cpu.attention import DroppedAttention
+from engine.model.cpu.choice import suits_cpu
+from engine.model.cpu.dropout import drop
+from engine.model.cpu.gelu_linear import GeluLinear
 
 
 class PositionalConvolution(nn.Module):
@@ -31,6 +37,9 @@ class PositionalConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D): what is to be added to x."""
+        conv = self.conv
+        if suits_cpu(x) and positions.divides(conv.kernel_size[0]):
+            return F.gelu(positions.PositionSums.apply(x, conv.weight, conv.bias, conv.groups))  # type: ignore[no-untyped-call]
         y = self.conv(x.transpose(1, 2))
         if self._drop:
             y = y[:, :, : -self._drop]
@@ -52,13 +61,16 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor, key_mask: Tensor | None) -> Tensor:
         """(B, T, D); `key_mask` (B, 1, 1, T) is True where a key may be seen."""
         batch, frames, width = x.shape
-        q, k, v = (
-            projection(x).view(batch, frames, self.heads, width // self.heads).transpose(1, 2)
-            for projection in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        dropout = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=key_mask, dropout_p=dropout)
-        mixed: Tensor = self.out_proj(y.transpose(1, 2).reshape(batch, frames, width))
+        projected = [projection(x) for projection in (self.q_proj, self.k_proj, self.v_proj)]
+        probability = self.dropout if self.training else 0.0
+        if 0 < probability < 1 and suits_cpu(x):
+            keys = None if key_mask is None else key_mask[:, 0, 0]
+            y = DroppedAttention.apply(*projected, keys, self.heads, probability)  # type: ignore[no-untyped-call]
+        else:
+            q, k, v = (part.view(batch, frames, self.heads, width // self.heads).transpose(1, 2) for part in projected)
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=key_mask, dropout_p=probability)
+            y = y.transpose(1, 2).reshape(batch, frames, width)
+        mixed: Tensor = self.out_proj(y)
         return mixed
 
 
@@ -73,9 +85,11 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
-        hidden = F.dropout(F.gelu(self.intermediate_dense(x)), self.dropout, self.training)
-        mixed: Tensor = self.output_dense(hidden)
-        return mixed
+        hidden, last = self.intermediate_dense(x), self.output_dense
+        if self.training and self.dropout < 1 and torch.is_grad_enabled() and suits_cpu(hidden):
+            mixed: Tensor = GeluLinear.apply(hidden, last.weight, last.bias, self.dropout)  # type: ignore[no-untyped-call]
+            return mixed
+        return cast(Tensor, last(F.dropout(F.gelu(hidden), self.dropout, self.training)))
 
 
 class LanguageAdapter(nn.Module):
@@ -117,7 +131,7 @@ class EncoderLayer(nn.Module):
         return y
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training)
+        return drop(x, self.dropout, self.training)
 
 
 class ContextNetwork(nn.Module):
@@ -152,7 +166,7 @@ class ContextNetwork(nn.Module):
         x = x + self.pos_conv_embed(x)
         if not self.layer_norm_first:
             x = self.layer_norm(x)
-        x = F.dropout(x, self.dropout, self.training)
+        x = drop(x, self.dropout, self.training)
         for layer in self.layers:
             # No random call in evaluation: the exporter sees a plain loop.
             if self.training and self.layerdrop > 0 and self._draw() < self.layerdrop:

@@ -7,6 +7,7 @@ stride     5   2  2  2  2  2  2
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -14,6 +15,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from engine.config import ModelConfig
+from engine.model.cpu.choice import suits_cpu
+from engine.model.cpu.feature_block import BlockNorm, NormGeluConvolution
+from engine.model.cpu.wave_convolution import WaveConvolution
 
 
 class ConvBlock(nn.Module):
@@ -33,8 +37,7 @@ class ConvBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, 1, T) to (B, C_out, 1, T').
 
-        The height of 1 lets the tensors lie channels-last in memory: norms over channels then need no transposition,
-        which makes training on a CPU 2.5 times faster than Conv1d does.
+        The height of 1 lets the tensors lie channels-last in memory: norms over channels then need no transposition.
         """
         weight = self.conv.weight[:, :, None, :].contiguous(memory_format=torch.channels_last)
         x = F.conv2d(x, weight, self.conv.bias, stride=(1, self.stride))
@@ -45,6 +48,17 @@ class ConvBlock(nn.Module):
         elif self.layer_norm is not None:
             x = self.layer_norm(x.float()).to(x.dtype)
         return F.gelu(x)
+
+    def block_norm(self) -> tuple[BlockNorm, Tensor | None, Tensor | None] | None:
+        """Kind, gain and offset of the norm, for `NormGeluConvolution`; None for a norm that it does not know."""
+        norm = self.layer_norm
+        if norm is None:
+            return BlockNorm("none"), None, None
+        if isinstance(norm, nn.LayerNorm):
+            return BlockNorm("layer", norm.eps), norm.weight, norm.bias
+        if isinstance(norm, nn.GroupNorm) and norm.num_groups == norm.num_channels:
+            return BlockNorm("group", norm.eps), norm.weight, norm.bias
+        return None
 
 
 class FeatureEncoder(nn.Module):
@@ -63,10 +77,30 @@ class FeatureEncoder(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """(B, samples) to (B, frames, C). Raises RuntimeError for less than one receptive field of samples."""
+        if suits_cpu(waveform) and all(block.block_norm() is not None for block in self._blocks()):
+            return self._in_pieces(waveform)
         x = waveform[:, None, None, :]
         for block in self.conv_layers:
             x = block(x)
         return x[:, :, 0].transpose(1, 2)
+
+    def _blocks(self) -> Iterator[ConvBlock]:
+        for block in self.conv_layers:
+            assert isinstance(block, ConvBlock)
+            yield block
+
+    def _in_pieces(self, waveform: Tensor) -> Tensor:
+        """The same on a CPU: each block's norm and GELU are computed together with the convolution after them."""
+        first, *others = self._blocks()
+        x: Tensor = WaveConvolution.apply(waveform, first.conv.weight, first.conv.bias, first.stride)  # type: ignore[no-untyped-call]
+        before = first
+        for block in others:
+            norm, gain, offset = before.block_norm() or (BlockNorm("none"), None, None)
+            x = NormGeluConvolution.apply(x, block.conv.weight, block.conv.bias, gain, offset, norm, block.stride)  # type: ignore[no-untyped-call]
+            before = block
+        if isinstance(before.layer_norm, nn.GroupNorm):
+            return F.gelu(before.layer_norm(x.transpose(1, 2)).transpose(1, 2))
+        return F.gelu(x if before.layer_norm is None else before.layer_norm(x))
 
 
 class ScaleGradient(torch.autograd.Function):

@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from engine.config import RunConfig
+from engine.model.cpu.dropout import drop
 from engine.model.quantizer import GumbelQuantizer
 from engine.model.wav2vec2 import Wav2Vec2
 
@@ -52,7 +53,7 @@ class PretrainingModel(nn.Module):
         output = self.wav2vec2(waveform, time_mask=time_mask, grad_mult=self.objective.feature_grad_mult)
         penalty = output.features.float().square().mean()
         batch, count = distractors.shape[:2]
-        targets = F.dropout(output.latents, self.dropout_features, self.training)[time_mask]
+        targets = drop(output.latents[time_mask], self.dropout_features, self.training)
         quantized = self.quantizer(targets, gumbel_temperature)
         q = self.project_q(quantized.vectors).view(batch, count, -1)
         c = self.project_hid(output.contexts[time_mask]).view(batch, count, -1)

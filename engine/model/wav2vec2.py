@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from engine.config import DropoutConfig, ModelConfig
 from engine.model.context_network import ContextNetwork
+from engine.model.cpu.dropout import drop
 from engine.model.feature_encoder import FeatureEncoder, ScaleGradient
 
 
@@ -97,7 +98,7 @@ class Wav2Vec2(nn.Module):
         a channel is zero. Frames at or beyond `frame_lengths` (B,) are padding; None means there is none.
         """
         x: Tensor = self.feature_projection.projection(latents)
-        x = F.dropout(x, self.dropout_input, self.training)
+        x = drop(x, self.dropout_input, self.training)
         if time_mask is not None:
             x = torch.where(time_mask[:, :, None], self.masked_spec_embed.to(x.dtype), x)
         if channel_mask is not None:

@@ -26,7 +26,8 @@ def plan_lhotse_batches(
         MonoCut(id=str(place), start=0, duration=max(SHORTEST_S, min(example.duration_s, crop_s)), channel=0)
         for place, example in enumerate(examples)
     ]
-    bins: list[float] | None = [] if len(cuts) < 2 * BUCKETS else None  # too few to estimate buckets from: one
+    few = len(cuts) < 2 * BUCKETS  # too few to estimate buckets from: one holds all
+    bins = [max(cut.duration for cut in cuts)] if few else None
     sampler = DynamicBucketingSampler(
         cuts,
         max_duration=limit_s,

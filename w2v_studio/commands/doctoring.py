@@ -22,11 +22,11 @@ from w2v_studio.audio.devices import AudioUnavailable, list_input_devices
 from w2v_studio.bundles import broken_bundles, default_bundle, installed_bundles
 from w2v_studio.models.checking import check_bundle
 from w2v_studio.recognition.provider import cuda_obstacle, physical_cores, worker_threads
+from w2v_studio.recognition.runtime_packages import installed_runtimes, runtime_conflict
 
 State = Literal["good", "note", "bad"]
 PACKAGES = ("numpy", "soundfile", "soxr", "sounddevice", "PySide6-Essentials", "pyqtgraph", "av", "text2num")
 OPTIONAL = ("flashlight-text", "torch", "torchaudio", "onnx", "lhotse")
-RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
 LEAST_FREE_GB = 1.0
 MARKS = {"good": "ok  ", "note": "note", "bad": "BAD "}
 
@@ -92,19 +92,14 @@ def look_at_packages() -> Iterator[Finding]:
 
 def look_at_runtime() -> Iterator[Finding]:
     """ONNX Runtime: exactly one of its packages."""
-    found = [name for name in RUNTIMES if installed(name) is not None]
-    if len(found) > 1:
-        keep = "onnxruntime-gpu" if "onnxruntime-gpu" in found else found[0]
-        yield Finding(
-            "ONNX Runtime",
-            "bad",
-            f"{' and '.join(found)} are both installed and overwrite each other's files",
-            f"pip uninstall {' '.join(found)} && pip install {keep}",
-        )
+    conflict, remedy = runtime_conflict()
+    found = installed_runtimes()
+    if conflict:
+        yield Finding("ONNX Runtime", "bad", conflict, remedy)
     elif not found:
         yield Finding("ONNX Runtime", "bad", "it is not installed", "pip install 'w2v-studio[app]'")
     else:
-        yield Finding("ONNX Runtime", "good", f"{found[0]} {installed(found[0])}")
+        yield Finding("ONNX Runtime", "good", " ".join(*found.items()))
 
 
 def look_at_providers() -> Iterator[Finding]:

@@ -16,6 +16,22 @@ def add_recognition_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_decoding_options(parser: argparse.ArgumentParser) -> None:
+    """--decoding and what belongs to it, as `decoding.decoding_settings` reads them."""
+    parser.add_argument(
+        "--decoding",
+        choices=("greedy", "beam", "lm"),
+        default="greedy",
+        help="the best letter each 20 ms, beam search, or beam search with a language model (default: greedy)",
+    )
+    parser.add_argument("--beam-width", type=count, default=32, metavar="N", help="hypotheses of a beam (default: 32)")
+    parser.add_argument(
+        "--language-model", metavar="FILE", help="ARPA or KenLM file for lm (default: the bundle's own)"
+    )
+    parser.add_argument("--lexicon", metavar="FILE", help="words for lm, with spellings (default: the bundle's own)")
+    parser.add_argument("--hotwords", metavar="FILE", help="phrases to listen for, one a line")
+
+
 def add_format_option(parser: argparse.ArgumentParser, json_help: str) -> None:
     """--format text or json."""
     parser.add_argument("--format", choices=("text", "json"), default="text", help=f"{json_help} (default: text)")
@@ -26,4 +42,12 @@ def seconds(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number from 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
     return value

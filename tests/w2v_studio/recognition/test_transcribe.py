@@ -80,9 +80,10 @@ def test_very_short_and_silent_recordings_have_no_words(recognizer, waveform):
     assert analyse(recognizer, waveform).text == ""
 
 
-def test_analysis_and_transcript_agree(recognizer):
-    waveform = noise(25.0)
-    analysis, transcript = analyse(recognizer, waveform), transcribe(recognizer, waveform)
+@pytest.mark.parametrize("seconds", [15.0, 25.0])
+def test_analysis_and_the_whole_transcript_agree(recognizer, seconds):
+    waveform = noise(seconds)
+    analysis, transcript = analyse(recognizer, waveform), transcribe(recognizer, waveform, cut="never")
     assert analysis.words == transcript.words
     assert analysis.text == transcript.text
     assert len(analysis.latents) == frame_count(recognizer, len(waveform))

@@ -1,4 +1,4 @@
-"""How one model learns in several processes: alone, copied into each (DDP), or spread over all (FSDP2).
+"""How one model learns in several processes: alone, copied into each (DDP), or spread over all (shards.py).
 
 The loop sums losses and divides once by all masked frames (or sentences) of all processes; `gradient_scale` undoes the
 mean over processes that DDP and FSDP take.
@@ -7,17 +7,13 @@ mean over processes that DDP and FSDP take.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from engine.model.context_network import ContextNetwork
 from engine.training.world import World
 
 
@@ -112,62 +108,18 @@ class Copies(Alone):
             yield
 
 
-class Shards(Alone):
-    """Weights, gradients and optimizer spread over all processes (FSDP2), gathered layer by layer as needed.
-
-    Gradients are exchanged after each micro-batch: whole ones are never kept.
-    """
-
-    def __init__(self, model: nn.Module, world: World, device: torch.device) -> None:
-        super().__init__(model)
-        self.gradient_scale = float(world.size)
-        self._first = world.is_first
-        mesh = init_device_mesh(device.type, (world.size,))
-        for module in model.modules():
-            if isinstance(module, ContextNetwork):
-                for layer in module.layers:
-                    fully_shard(layer, mesh=mesh)
-        fully_shard(model, mesh=mesh)
-
-    def evaluated(self) -> None:
-        """Without a backward pass the outermost weights stay gathered; the optimizer must find its shards."""
-        for module in self._model.modules():
-            if isinstance(module, FSDPModule):
-                module.reshard()
-
-    def whole(self, state: Any) -> Any:
-        """All processes gather each tensor in turn; the first keeps it, on the CPU."""
-        if isinstance(state, DTensor):
-            full = state.full_tensor()
-            return full.cpu() if self._first else None
-        if isinstance(state, dict):
-            return type(state)((key, self.whole(value)) for key, value in state.items())
-        if isinstance(state, list):
-            return [self.whole(value) for value in state]
-        return state
-
-    def own(self, state: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        """Cut the averages as their weights are cut."""
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        cut: dict[int, dict[str, Any]] = {}
-        for place, values in state["state"].items():
-            parameter = parameters[place]
-            cut[place] = {
-                name: distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)
-                if isinstance(value, Tensor) and value.shape == parameter.shape and value.dim() > 0
-                else value
-                for name, value in values.items()
-            }
-        return {**state, "state": cut}
-
-
 def spread(model: nn.Module, world: World, device: torch.device, sharding: str) -> Parallel:
     """What `loop.sharding` asks for; one process alone has nobody to share with. Call before the optimizer is built."""
     if world.size == 1:
         return Alone(model)
-    return Shards(model, world, device) if sharding == "fsdp" else Copies(model, world, device)
+    if sharding != "fsdp":
+        return Copies(model, world, device)
+    from engine.training.shards import Shards  # takes seconds to load
+
+    return Shards(model, world, device)
 
 
 def local_value(tensor: Tensor) -> Tensor:
-    """A tensor as plain numbers, the same in all processes."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    """A tensor, whole: of one that is spread over processes (a DTensor) all of them ask together."""
+    gather: Callable[[], Tensor] | None = getattr(tensor, "full_tensor", None)
+    return tensor if gather is None else gather()

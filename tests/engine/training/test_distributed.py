@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from engine import config, events
+from engine import config
 from engine.commands.train import was_restarted
 from engine.config import RunConfig
-from engine.events import CheckpointSaved, Evaluation, Failed, Finished, Started, Step, Warned
+from engine.events import Evaluation, Failed, Finished, Started, Step, Warned
 from engine.training.checkpoint import load_checkpoint
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="torch without gloo")
@@ -30,12 +29,7 @@ FSDP = "loop.sharding=fsdp"
 
 
 def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
-
-
-def torchrun(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--rdzv-endpoint=127.0.0.1:0",
-            "--rdzv-backend=c10d", *arguments]  # fmt: skip
+    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
 def alone(job: dict[str, Any]) -> dict[str, Any]:
@@ -86,9 +80,18 @@ def results(
         config.save(build(corpus, task, *settings), place / f"{number}.json")
         orders.append({"config": str(place / f"{number}.json"), "folder": str(place / name), **more})
     (place / "jobs.json").write_text(json.dumps(orders))
-    order = torchrun(str(JOBS), str(place / "jobs.json"), str(place))
-    done = subprocess.run(order, env=environment(), capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    config.save(build(corpus, "pretrain", *MOVING), place / "killed.json")
+    data = ["--data", str(corpus / "train.tsv"), "--valid", str(corpus / "valid.tsv"), "--out", str(place / "killed")]
+    command = ["pretrain", "--preset", str(place / "killed.json"), *data]
+    order = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
+    order += ["--monitor-interval=0.1", str(JOBS), str(place / "jobs.json"), str(place), *command]
+    with subprocess.Popen(order, env=environment(), stderr=subprocess.PIPE, text=True) as process:
+        try:
+            said = process.communicate(timeout=280)[1]
+        except BaseException:
+            process.terminate()  # torchrun then ends its processes; killed, it would leave them
+            raise
+    assert process.returncode == 0, said[-3000:]
     found = {}
     for number, (name, *_) in enumerate(jobs):
         found[name] = torch.load(place / f"{number}-0.pt", weights_only=True)
@@ -198,32 +201,15 @@ def test_failures_end_all_processes_with_the_reason(results: tuple[Path, Results
     assert "3 micro-batches in an update do not divide by 2 processes" in uneven.message
 
 
-def test_torchrun_starts_a_killed_run_again_and_it_goes_on(tmp_path: Path, corpus: Path, told: Told) -> None:
-    preset = tmp_path / "preset.json"
-    endless = ("loop.updates=100000", "loop.evaluate_every=100000")
-    config.save(build(corpus, "pretrain", *MOVING, *endless), preset)
-    run = tmp_path / "run"
-    command = ["pretrain", "--preset", str(preset), "--data", str(corpus / "train.tsv"), "--out", str(run), "--events"]
-    order = torchrun("--max-restarts=1", "--monitor-interval=0.1", "-m", "engine", *command)
-    killed, restarted_at = 0, -1
-    with subprocess.Popen(
-        order, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            event = events.from_line(line)
-            if isinstance(event, CheckpointSaved) and not killed:
-                killed = int(json.loads((run / events.HEARTBEAT_FILE).read_text())["pid"])
-                os.kill(killed, signal.SIGKILL)
-            elif isinstance(event, Started) and killed:
-                restarted_at = event.step
-            elif isinstance(event, Step) and restarted_at >= 0 and event.step == restarted_at + 2:
-                events.request_stop(run)
-    assert process.returncode == 0
-    assert restarted_at >= 2
-    (finished,) = told(run, Finished)
-    assert finished.reason == "stopped"
-    assert finished.step >= restarted_at + 2
+def test_torchrun_starts_a_killed_run_again_and_it_goes_on(results: tuple[Path, Results], told: Told) -> None:
+    """By the same command, without --resume: from the last checkpoint of the process that was killed."""
+    run = results[0] / "killed"
+    assert [event.step for event in told(run, Started)] == [0, 2]
+    assert [(event.step, event.reason) for event in told(run, Finished)] == [(4, "completed")]
+    straight, killed = (
+        load_checkpoint(results[0] / name / "checkpoints/step-00000004.pt") for name in ("straight", "killed")
+    )
+    assert all(torch.equal(straight.model[key], killed.model[key]) for key in straight.model)
 
 
 def test_a_restart_is_told_from_a_second_start(tmp_path: Path) -> None:

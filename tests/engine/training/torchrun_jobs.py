@@ -1,4 +1,4 @@
-"""What torchrun starts in test_distributed.py: trains a list of jobs, one after the other, and keeps their gradients.
+"""What torchrun starts in test_distributed.py: trains a list of jobs, keeps their gradients, then runs a command.
 
 A job is {"config", "folder", "resume", and what shall happen on the way: "signal_rank", "broken_rank"}. The result, one
 file for each job, holds every update's gradients (whole), the counts of each process, and the last event.
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from engine import config, events
+from engine.__main__ import main as w2v_engine
 from engine.data.batches import PretrainingCollator
 from engine.data.manifest import DataError
 from engine.training import loop
@@ -80,13 +81,34 @@ def carry_out(job: dict[str, Any], world: World = ALONE) -> dict[str, Any]:
     return {"gradients": gradients, "counts": counts, "end": events.to_line(end)}
 
 
+def killed_after_saving() -> None:
+    """The first process of the first attempt dies by kill -9 once a checkpoint is on the disk."""
+    save = RunFolder.save
+
+    def save_and_die(self: RunFolder, checkpoint: Any, keep: int) -> Path:
+        save(self, checkpoint, keep)
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("still alive")
+
+    RunFolder.save = save_and_die  # type: ignore[method-assign]
+
+
 def main() -> None:
-    jobs = json.loads(Path(sys.argv[1]).read_text())
+    """All jobs but the last; the command, killed and started again; at last the job that breaks the connection."""
+    jobs, results, command = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), sys.argv[3:]
+    first_attempt = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+    if not first_attempt and w2v_engine(command) != 0:
+        sys.exit(1)
     with joined("cpu") as world:
         for place, job in enumerate(jobs):
+            if first_attempt != (place + 1 < len(jobs)):
+                continue
             world.gather(place)  # a job begins when all have ended the one before
-            result = carry_out(job, world)
-            torch.save(result, Path(sys.argv[2]) / f"{place}-{world.rank}.pt")
+            torch.save(carry_out(job, world), results / f"{place}-{world.rank}.pt")
+    if first_attempt:
+        if world.is_first:
+            killed_after_saving()
+        w2v_engine(command)
 
 
 if __name__ == "__main__":

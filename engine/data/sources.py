@@ -88,9 +88,13 @@ def _json_format(path: Path, line: str) -> tuple[str, Reader]:
     raise _unknown(path, "holds JSON that names no audio files")
 
 
+def _is_manifest(first: Sequence[str]) -> bool:
+    return bool(first) and set(REQUIRED_COLUMNS) <= set(first[0].split("\t"))
+
+
 def _table_format(path: Path, first: Sequence[str]) -> tuple[str, Reader]:
     header = first[0]
-    if set(REQUIRED_COLUMNS) <= set(header.split("\t")):
+    if _is_manifest(first):
         return MANIFEST, read_manifest
     if tables.is_common_voice(header):
         return "Common Voice", tables.read_common_voice
@@ -135,10 +139,10 @@ def open_shards(path: Path) -> shar.ShardSet | None:
 def is_data(path: Path) -> bool:
     """Whether a file is of a known format; a quick look at its beginning."""
     try:
-        detect(path)
+        name, _ = detect(path)
+        return name != MANIFEST or _is_manifest(first_lines(path, 1))
     except (DataError, OSError):
         return False
-    return True
 
 
 def read_source(

@@ -301,7 +301,7 @@ class NewRunForm(QWidget):
         self._check()
 
     def _add_folder(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Add a folder with manifests (TSV)")
+        chosen = QFileDialog.getExistingDirectory(self, "Add a folder with data sets")
         if chosen:
             self._model.add_data_folder(Path(chosen))
 

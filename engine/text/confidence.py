@@ -7,6 +7,8 @@ the logits first; it is fitted for each model on recordings kept out of its trai
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,16 +33,20 @@ def frame_confidence(
     # exp(order * x) for all, of which exp(x) is the cube: one exponential serves both sums of
     # sum of p ** order = sum of exp(order * x) / (sum of exp(x)) ** order. Sums as products: quicker on short rows.
     ones = np.ones(tokens, np.float32)
-    with np.errstate(invalid="ignore"):
-        roots = logits - largest[:, None]
+    roots = logits - largest[:, None]
     roots *= np.float32(ORDER / temperature)
     np.exp(roots, out=roots)
-    power = roots @ ones
+    power: NDArray[np.float32] = roots @ ones
     roots *= roots * roots
     power /= np.cbrt(roots @ ones)
-    least = np.float32(np.exp((1 - tokens ** (1 - ORDER)) / (1 - ORDER)))
-    result: NDArray[np.float32] = (np.exp((power - 1) * np.float32(-1 / (1 - ORDER))) - least) / (1 - least)
-    return np.fmin(np.fmax(result, 0), 1)  # fmax also takes 0 for not-a-number
+    least = math.exp((1 - tokens ** (1 - ORDER)) / (1 - ORDER))
+    power -= 1
+    power *= -1 / (1 - ORDER)  # minus the entropy
+    np.exp(power, out=power)
+    power -= least
+    power /= 1 - least
+    np.fmin(power, 1, out=power)
+    return np.fmax(power, 0, out=power)  # also takes 0 for not-a-number
 
 
 def path_confidence(

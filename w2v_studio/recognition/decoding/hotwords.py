@@ -21,31 +21,13 @@ from engine.text.ctc import Word, log_softmax, words_of_path
 from engine.text.vocabulary import Vocabulary
 from w2v_studio.recognition.decoding.alignment import align_tokens, alignment_score
 from w2v_studio.recognition.decoding.emissions import SURE_BLANK
+from w2v_studio.recognition.decoding.phrase_tree import Found, Phrase, PhraseTree
 from w2v_studio.recognition.decoding.settings import DecodingError, Hotword
 
 MOST_PHRASES = 200
 BOOST_PER_LETTER = 0.8
 """What a phrase of weight 1 may be worse than the best path, natural log a letter."""
 LEAST_LETTERS = 2
-
-
-@dataclass(frozen=True)
-class Phrase:
-    """A hotword in tokens, separators between its words; `boost` in natural log."""
-
-    text: str
-    tokens: tuple[int, ...]
-    boost: float
-
-
-@dataclass(frozen=True)
-class Found:
-    """A phrase between frames [start, end); `score` is its log-probability against the best path's, with the boost."""
-
-    phrase: Phrase
-    start: int
-    end: int
-    score: float
 
 
 class HotwordSpotter:
@@ -74,7 +56,7 @@ class HotwordSpotter:
                 self.unusable.append(hotword.phrase)
             else:
                 self.phrases.append(phrase)
-        self._tree = _Tree(self.phrases, vocabulary.blank)
+        self._tree = PhraseTree(self.phrases, vocabulary.blank)
 
     def replace(
         self,
@@ -179,64 +161,6 @@ class _Place:
     def meets(self, other: _Place) -> bool:
         """Whether both cannot be had."""
         return self.start < other.end and other.start < self.end
-
-
-class _Tree:
-    """All phrases by their letters; node 0 is the root, parents come before children."""
-
-    def __init__(self, phrases: list[Phrase], blank: int) -> None:
-        self._blank = blank
-        nodes: dict[tuple[int, ...], int] = {(): 0}
-        ends: dict[int, Phrase] = {}
-        for phrase in phrases:
-            for length in range(1, len(phrase.tokens) + 1):
-                nodes.setdefault(phrase.tokens[:length], len(nodes))
-            node = nodes[phrase.tokens]
-            if node not in ends or ends[node].boost < phrase.boost:
-                ends[node] = phrase
-        ways = list(nodes)
-        self._token = np.array([way[-1] if way else blank for way in ways])
-        self._parent = np.array([nodes[way[:-1]] for way in ways])
-        self._may_follow = self._token != self._token[self._parent]
-        self._ends = list(ends.items())
-        self._end_nodes = np.array([node for node, _ in self._ends], np.intp)
-        self._boosts = np.array([phrase.boost for _, phrase in self._ends])
-
-    def follow(self, relative: NDArray[np.float32], kept: NDArray[np.intp]) -> list[Found]:
-        """Viterbi through `relative` (kept frames, tokens), entering at any frame; `kept` are the frames' numbers."""
-        count, parent = len(self._token), self._parent
-        letter, silent = np.full(count, -np.inf), np.full(count, -np.inf)
-        letter_start, silent_start = np.zeros(count, np.intp), np.zeros(count, np.intp)
-        scores = np.full((len(relative), len(self._ends)), -np.inf)
-        starts = np.zeros((len(relative), len(self._ends)), np.intp)
-        for row in range(len(relative)):
-            values = relative[row]
-            # The root: a phrase may begin in any frame, at no cost.
-            silent[0], silent_start[0] = 0.0, row
-            enter = silent[parent]
-            enter_start = silent_start[parent]
-            over = np.where(self._may_follow, letter[parent], -np.inf)
-            better = over > enter
-            enter[better], enter_start[better] = over[better], letter_start[parent][better]
-            stays = letter >= enter
-            quiet = silent >= letter
-            silent = np.where(quiet, silent, letter) + values[self._blank]
-            silent_start = np.where(quiet, silent_start, letter_start)
-            letter = np.where(stays, letter, enter) + values[self._token]
-            letter_start = np.where(stays, letter_start, enter_start)
-            letter[0] = -np.inf
-            scores[row], starts[row] = letter[self._end_nodes], letter_start[self._end_nodes]
-        return self._peaks(scores + self._boosts, starts, kept)
-
-    def _peaks(self, scores: NDArray[np.float64], starts: NDArray[np.intp], kept: NDArray[np.intp]) -> list[Found]:
-        """The best end of each phrase and start, where its boost makes up for its score."""
-        best: dict[tuple[int, int], Found] = {}
-        for row, column in np.argwhere(scores > 0).tolist():
-            start, score = int(starts[row, column]), float(scores[row, column])
-            found = Found(self._ends[column][1], int(kept[start]), int(kept[row]) + 1, score)
-            if (column, start) not in best or best[column, start].score < score:
-                best[column, start] = found
-        return list(best.values())
 
 
 def _phrase(hotword: Hotword, vocabulary: Vocabulary) -> Phrase | None:

@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,10 @@ class LanguageModelDecoder:
         unknown = self._dictionary.get_index(UNKNOWN)
         self._trie = _trie(module, spellings, self._dictionary, self._model, self._separator, len(vocabulary))
         self._module, self._unknown, self._beam_width = module, unknown, beam_width
+
+    def set_weights(self, lm_weight: float, word_score: float) -> None:
+        """Other weights from the next text on, without loading the model again."""
+        self._weights = replace(self._weights, lm_weight=lm_weight, word_score=word_score)
 
     def decode(self, logits: NDArray[np.float32], first_frame: int = 0) -> list[Word]:
         """Words of `logits` (frames, tokens); their times count `first_frame` frames before the first row."""

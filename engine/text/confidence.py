@@ -45,8 +45,8 @@ def frame_confidence(
     np.exp(power, out=power)
     power -= least
     power /= 1 - least
-    np.fmin(power, 1, out=power)
-    return np.fmax(power, 0, out=power)  # also takes 0 for not-a-number
+    np.fmax(power, 0, out=power)  # also takes 0 for not-a-number
+    return np.fmin(power, 1, out=power)
 
 
 def path_confidence(

@@ -7,12 +7,10 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.text.vocabulary import Vocabulary, VocabularyError
+from engine.text.vocabulary import Vocabulary
 from w2v_studio.recognition.decoding.settings import DecodingError
 
-NOT_WORDS = frozenset({"<s>", "</s>", "<unk>", "<UNK>"})
 LONGEST_WORD = 60
-MOST_WORDS = 2_000_000
 
 Spellings = dict[str, list[list[int]]]
 """Word -> its spellings in token indices, the separator last."""
@@ -42,15 +40,13 @@ def read_lexicon(path: Path, vocabulary: Vocabulary) -> Spellings:
 
 def spell_words(words: Iterator[str], vocabulary: Vocabulary) -> Spellings:
     """Words spelled by letter; those the model cannot spell are left out."""
+    index = {token: place for place, token in enumerate(vocabulary.tokens) if token not in vocabulary.specials}
     separator = _separator(vocabulary)
     spellings: Spellings = {}
     for word in words:
-        try:
-            tokens = [*vocabulary.encode(word), separator]
-        except VocabularyError:
-            continue
-        if 1 < len(tokens) <= LONGEST_WORD and word not in NOT_WORDS:
-            spellings[word] = [tokens]
+        tokens = [index.get(letter, -1) for letter in word]
+        if -1 not in tokens and separator not in tokens and 0 < len(tokens) < LONGEST_WORD:
+            spellings[word] = [[*tokens, separator]]
     return spellings
 
 

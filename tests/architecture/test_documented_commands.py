@@ -16,10 +16,11 @@ import pytest
 import soundfile
 
 from engine.config import RunConfig, with_settings
-from w2v_studio.training.manifests import read_manifest
+from engine.data.audio import read_audio
+from engine.data.sources import read_source
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/corpora.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/corpora.md", "docs/data-formats.md")
 MODULES = {"w2v-studio": "w2v_studio", "w2v-engine": "engine", "w2v-export": "export"}
 
 
@@ -137,8 +138,9 @@ def test_links_between_documents_lead_somewhere():
     assert not broken
 
 
-def test_lhotse_manifests_become_ours(tmp_path):
-    """The program in docs/corpora.md, on files in the form that `lhotse prepare` writes."""
+def test_what_lhotse_prepares_becomes_data(tmp_path):
+    """The lhotse commands of docs/corpora.md, on files in the form that `lhotse prepare` writes."""
+    pytest.importorskip("lhotse")
     rate = 16000
     tone = (0.1 * np.sin(np.arange(3 * rate) / 20)).astype(np.float32)
     soundfile.write(tmp_path / "talk.flac", tone, rate)
@@ -151,28 +153,21 @@ def test_lhotse_manifests_become_ours(tmp_path):
         "channel_ids": [0],
     }
     said = [
-        {"id": "talk-0", "start": 0.0, "duration": 3.0, "text": "It's the whole, of it.", "speaker": "ann"},
+        {"id": "talk-0", "start": 0.0, "duration": 1.0, "text": "It's the first, of it.", "speaker": "ann"},
         {"id": "talk-1", "start": 1.0, "duration": 1.5, "text": "A PART", "speaker": None},
-        {"id": "talk-2", "start": 0.0, "duration": 1.0, "text": "42"},
     ]
     for name, items in (("r", [recording]), ("s", [{"recording_id": "talk", "channel": 0, **item} for item in said])):
         with gzip.open(tmp_path / f"{name}.jsonl.gz", "wt", encoding="utf-8") as file:
             file.writelines(json.dumps(item) + "\n" for item in items)
-    (program,) = blocks("docs/corpora.md", "python")
-    done = subprocess.run(
-        [sys.executable, "-c", program, "r.jsonl.gz", "s.jsonl.gz", "made.tsv"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    manifest = read_manifest(tmp_path / "made.tsv")
-    assert manifest is not None
-    assert (manifest.clips, manifest.seconds, manifest.transcribed, manifest.speakers) == (2, 4.5, 2, 1)
-    rows = [line.split("\t") for line in (tmp_path / "made.tsv").read_text().splitlines()[1:]]
-    assert [row[3] for row in rows] == ["IT'S THE WHOLE OF IT", "A PART"]
-    cut, cut_rate = soundfile.read(rows[1][0], dtype="float32")
-    assert cut_rate == rate
-    np.testing.assert_allclose(cut, tone[rate : rate + 24000], atol=1e-3)
+    documented = [words for words in documented_commands() if words[:2] == ["lhotse", "cut"]]
+    named = {"recordings": "r.jsonl.gz", "supervisions": "s.jsonl.gz"}
+    for words in documented:
+        own = [next((file for part, file in named.items() if part in word and "/" in word), word) for word in words]
+        own = [word.removeprefix("corpora/") for word in own]
+        command = [sys.executable, "-c", "from lhotse.bin import cli; cli()", *own[1:]]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+    first, part = read_source(tmp_path / "train.jsonl.gz").clips
+    assert (first.transcript, first.speaker, first.duration_s) == ("It's the first, of it.", "ann", 1.0)
+    assert part.transcript == "A PART"
+    np.testing.assert_allclose(read_audio(part.path, part.part) / 32768, tone[rate : rate + 24000], atol=1e-3)

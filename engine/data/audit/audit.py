@@ -148,6 +148,6 @@ def _nothing_left(split: SplitSums) -> Finding:
         split.name,
         split.clips,
         split.seconds,
-        f"are all that there is, and none can be used: there is nothing to {doing}",
+        f"none can be used: there is nothing to {doing}",
         "deal with the other findings of this split",
     )

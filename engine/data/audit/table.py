@@ -51,7 +51,7 @@ def _wrapped(text: str, first: str, rest: str) -> str:
 def _finding(found: Finding) -> list[str]:
     length = f"{found.seconds:.1f} s" if found.seconds < 60 else f"{found.seconds / 60:.1f} min"
     count = f"{found.clips:,} clip{'s' if found.clips != 1 else ''} ({length})"
-    lines = [_wrapped(f"{found.split}: {count} {found.message}", f"{SIGNS[found.severity]}  ", " " * 6)]
+    lines = [_wrapped(f"{found.split}: {count}: {found.message}", f"{SIGNS[found.severity]}  ", " " * 6)]
     for case in found.cases:
         lines.append(" " * 8 + f"{case.origin}  {case.detail}".rstrip())
     if found.clips > len(found.cases) > 0:

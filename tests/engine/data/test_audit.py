@@ -181,7 +181,7 @@ def test_speakers_in_two_splits(tmp_path: Path, run: RunConfig, good: list, reco
     found = heard(run, table(tmp_path, "train", *good[1:]), valid=table(tmp_path, "valid", *rows))
     finding = of(found, "shared_speakers")
     assert (finding.split, finding.clips, finding.severity) == ("valid", 1, "warning")
-    assert "1 speakers who are in train too: ann" in finding.message
+    assert "speakers who are in train too (1): ann" in finding.message
 
 
 ENCODINGS = {

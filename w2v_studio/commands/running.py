@@ -10,6 +10,7 @@ from export.bundle import Bundle, BundleError
 from w2v_studio.audio.devices import AudioUnavailable
 from w2v_studio.audio.files import AudioFileError
 from w2v_studio.bundles import default_bundle, find_bundle
+from w2v_studio.evaluation.clips import EvaluationError
 from w2v_studio.recognition.decoding.settings import DecodingError
 from w2v_studio.recognition.provider import ProviderError
 from w2v_studio.recognition.runtime_packages import runtime_conflict
@@ -22,6 +23,7 @@ EXPECTED_ERRORS = (
     AudioUnavailable,
     BundleError,
     DecodingError,
+    EvaluationError,
     OutFileError,
     ProviderError,
     TextRulesError,

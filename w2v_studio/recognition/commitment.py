@@ -14,10 +14,18 @@ MATCHED_WORDS = 5
 """Committed words compared at most to find their end in a new decode."""
 MATCH_REACH = 3
 """How many words off the place found by time that end may be."""
-SEAM_S = 0.1
-"""So near to the start of a window, a word is taken for cut by it."""
 MATCH_TOLERANCE_S = 0.4
-"""How far the last committed word may have moved between decodes."""
+"""A word that moved so far between decodes is as unlike as one that reads differently twice over."""
+UNMATCHED_COST = 1.5
+"""Of taking none of the words for a committed one, though their window has the last of these in it."""
+TIE_COST = 0.05
+"""For each word that the match by words differs from the match by time alone."""
+SEAM_S = 0.1
+"""A word that begins so near to the start of a window may have been cut by it."""
+CUT_S = 0.04
+"""One that begins even nearer to it is not expected to be read again."""
+END_TOLERANCE_S = 0.08
+"""How far the end of a cut word may move."""
 
 
 class CommitRule:
@@ -64,7 +72,7 @@ class CommitRule:
         return later
 
     def _commit_what_is_gone(self, start_s: float) -> None:
-        gone = sum(word.start_s < start_s + SEAM_S for word in self.unstable) if start_s > 0 else 0
+        gone = sum(word.start_s < start_s + CUT_S for word in self.unstable) if start_s > 0 else 0
         self.committed += self.unstable[:gone]
         self.unstable = self.unstable[gone:]
 
@@ -73,29 +81,22 @@ class CommitRule:
         if not self.committed:
             return 0
         last = self.committed[-1]
-        # A later word starts after the middle of the last committed one, even if times moved by half a word.
-        begun_s = (last.start_s + last.end_s) / 2
         if start_s > 0 and last.start_s < start_s + SEAM_S:
-            # The window cuts it, and what is left of it may begin after its middle.
-            begun_s = max(begun_s, last.end_s - SEAM_S)
-        by_time = sum(word.start_s < begun_s for word in words)
-        best, best_score = by_time, self._matches(words, by_time)
-        for shift in range(1, MATCH_REACH + 1):
-            for count in (by_time + shift, by_time - shift):
-                if not 1 <= count <= len(words):
-                    continue
-                if abs(words[count - 1].start_s - last.start_s) > MATCH_TOLERANCE_S:
-                    continue
-                score = self._matches(words, count)
-                if score > best_score:
-                    best, best_score = count, score
-        return best
+            # The window begins in it or behind it: what is left of it ends where it ended.
+            return sum(word.end_s <= last.end_s + END_TOLERANCE_S for word in words)
+        by_time = sum((word.start_s + word.end_s) / 2 < last.end_s for word in words)
+        counts = range(max(0, by_time - MATCH_REACH), min(len(words), by_time + MATCH_REACH) + 1)
+        return min(counts, key=lambda count: self._distance(words, count) + TIE_COST * abs(count - by_time))
 
-    def _matches(self, words: list[Word], count: int) -> int:
-        """Equal words going back from the end of the committed ones and of the first `count` of `words`."""
-        score = 0
-        for ours, theirs in zip(reversed(self.committed), reversed(words[:count]), strict=False):
-            if ours.word != theirs.word or score == MATCHED_WORDS:
-                break
-            score += 1
-        return score
+    def _distance(self, words: list[Word], count: int) -> float:
+        """How unlike the first `count` of `words` are to the committed ones, looking back from the end of both."""
+        pairs = list(zip(self.committed[: -MATCHED_WORDS - 1 : -1], words[:count][::-1], strict=False))
+        if not pairs:
+            return UNMATCHED_COST
+        return sum(_pair_distance(ours, theirs) for ours, theirs in pairs) / len(pairs)
+
+
+def _pair_distance(ours: Word, theirs: Word) -> float:
+    """0 for the same word at the same time, 0.5 for another word there, up to 1.5 for another one elsewhere."""
+    moved_s = min(abs(ours.start_s - theirs.start_s), abs(ours.end_s - theirs.end_s))
+    return 0.5 * (ours.word != theirs.word) + min(1.0, moved_s / MATCH_TOLERANCE_S)

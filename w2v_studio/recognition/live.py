@@ -9,7 +9,7 @@
    endpointer --- speech goes on: every hop, decode the last seconds  ---> PartialUpdate: committed + unstable
         |
         +-------- 128 ms of silence: the same, without waiting for the hop
-        +-------- 320 ms of silence: decode the whole segment in advance
+        +-------- 256 ms of silence: decode the whole segment in advance
         +-------- 400 ms of silence: that decode is the final text    ---> FinalUpdate
 
 Two texts of a segment: what is committed in partial updates stays on the screen unchanged while the segment runs, and
@@ -148,7 +148,8 @@ class LiveRecognizer:
                 began = self._clock()
                 self._take_block(self._pending[start : start + BLOCK_SAMPLES], updates)
                 start, ready = start + BLOCK_SAMPLES, ready - 1
-                slow = self._pace.heard(BLOCK_SAMPLES / self._rate, self._clock() - began)
+                took_s, in_speech = self._clock() - began, self._segment is not None
+                slow = self._pace.heard(BLOCK_SAMPLES / self._rate, took_s, in_speech=in_speech)
                 if slow is not None:
                     updates.append(slow)
         self._pending = self._pending[start:].copy()
@@ -227,7 +228,14 @@ class LiveRecognizer:
         segment.is_late = segment.is_late or self._pace.is_slow
         if segment.is_late or self._endpointer.is_pausing or not self._endpointer.is_long_enough:
             return False
+        if self._endpointer.silence_samples and not self._fits_before_final():
+            return False
         return self._endpointer.position - segment.decoded_at >= round(self._pace.hop_s * self._rate)
+
+    def _fits_before_final(self) -> bool:
+        """Whether a partial decode in this silence would be done when the final one is due; that must not wait."""
+        silence_ms = self._endpointer.silence_samples / SAMPLES_PER_MS
+        return self._pace.fits(self.settings.final_pause_ms - silence_ms)
 
     def _decode_partial(self, updates: list[LiveUpdate]) -> None:
         """Decode the last seconds of the segment, and let the commit rule judge the words."""
@@ -262,7 +270,7 @@ class LiveRecognizer:
         if segment is None or not self._endpointer.is_long_enough:
             return
         if self._endpointer.silence_samples < self.settings.final_pause_ms * SAMPLES_PER_MS:
-            if not segment.is_late:
+            if not segment.is_late and self._fits_before_final():
                 self._decode_partial(updates)
             return
         self._advance_to_now(updates)

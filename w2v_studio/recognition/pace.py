@@ -39,6 +39,8 @@ class Pace:
         if not hasattr(self, "hop_s"):
             self.hop_s = self._settings.hop_ms / 1000
             self.window_s = self._settings.window_s
+            self.decode_s = 0.0
+            """Time of the last partial decode."""
         self.behind_s = 0.0
         self.is_slow = False
         self._busy_s = self._heard_s = 0.0
@@ -52,6 +54,7 @@ class Pace:
         """A partial decode of `seen_s` seconds took `took_s`."""
         if not self._settings.adaptive_hop:
             return
+        self.decode_s = took_s
         longest = self._settings.max_hop_ms / 1000
         wanted = HOP_PER_DECODE * took_s
         if wanted > longest:
@@ -62,10 +65,15 @@ class Pace:
                 self.window_s = longer
         self.hop_s = min(longest, max(self._settings.hop_ms / 1000, wanted))
 
-    def heard(self, audio_s: float, busy_s: float) -> SlowUpdate | None:
+    def fits(self, milliseconds: float) -> bool:
+        """Whether a partial decode is likely to be done in that time."""
+        return 1000 * self.decode_s <= milliseconds
+
+    def heard(self, audio_s: float, busy_s: float, *, in_speech: bool = False) -> SlowUpdate | None:
         """That much sound was taken in and needed so much time; tells when the machine begins or ends to be too slow.
 
-        As sound arrives at its own speed, a backlog grows by what processing exceeds it.
+        As sound arrives at its own speed, a backlog grows by what processing exceeds it. `in_speech` it is not called
+        caught up: the next final text may well take longer than it lasts.
         """
         if not self._settings.adaptive_hop:
             return None
@@ -75,7 +83,7 @@ class Pace:
         self.behind_s = max(0.0, self.behind_s + busy_s - audio_s)
         if not self.is_slow and self.behind_s >= BEHIND_S:
             self.is_slow = True
-        elif self.is_slow and self.behind_s <= CAUGHT_UP_S:
+        elif self.is_slow and self.behind_s <= CAUGHT_UP_S and not in_speech:
             self.is_slow = False
         else:
             return None

@@ -107,3 +107,45 @@ def test_a_sliding_noisy_window_commits_every_word_once_and_in_order(seed):
         assert committed.startswith(shown)
         shown = committed
     assert shown == " ".join(word.word for word in truth)
+
+
+def cut_by_the_window(word, start_s):
+    """What is left of a word that begins before the window."""
+    return Word(f"~{word.word}", start_s + 0.02, word.end_s, word.confidence) if word.start_s < start_s else word
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_windows_that_jump_and_change_their_length_lose_and_repeat_nothing(seed):
+    """As above, with the hops and windows of a machine that is slow at times, and words cut at the window's start."""
+    rng = np.random.default_rng(seed)
+    vocabulary = ["THE", "A", "CAT", "DOG", "SAT", "RAN", "ON", "NO", "OF"]
+    truth, time_s = [], 0.3
+    while time_s < 40:
+        length = rng.uniform(0.1, 0.5)
+        truth.append(Word(str(rng.choice(vocabulary)), time_s, time_s + length, 1.0))
+        time_s += length + rng.uniform(0.04, 0.3)
+    rule, shown, edge = CommitRule(0.64), "", 0.5
+    while edge < 44:
+        window = float(rng.choice([2, 4, 8]))
+        start = max(0.0, edge - window)
+        if rule.committed and rng.random() < 0.5:
+            start = max(start, min(rule.committed[-1].end_s - 1.5, edge - 2))
+        heard = []
+        for word in truth:
+            if word.end_s > edge or word.end_s < start + 0.04:
+                continue
+            wobble = rng.uniform(-0.04, 0.04)
+            seen = cut_by_the_window(word, start) if start else word
+            text = seen.word if word.end_s < edge - 0.5 or rng.random() < 0.5 else "?"
+            heard.append(Word(text, max(seen.start_s + wobble, start), seen.end_s + wobble, 1.0))
+        leaving = edge - window + min(0.96, window / 4) + min(0.5, window / 4)
+        rule.update(heard, edge, max(0.0, leaving), start)
+        committed, _ = rule.texts
+        assert committed.startswith(shown)
+        shown = committed
+        assert len(shown.split()) <= len(truth)
+        edge += float(rng.choice([0.16, 0.32, 0.96]))
+    # A window that jumps ahead may leave a guess behind it, in the right place.
+    assert len(shown.split()) == len(truth)
+    assert all(found in (word.word, "?") for found, word in zip(shown.split(), truth, strict=True))
+    assert shown.split().count("?") <= 2

@@ -1,7 +1,22 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from w2v_studio.recognition.live_features import CachedFeatures, RecomputedFeatures, live_features
+from w2v_studio.recognition.live_features import (
+    CachedFeatures,
+    FrozenScaleFeatures,
+    RecomputedFeatures,
+    live_features,
+)
+from w2v_studio.recognition.sessions import Recognizer
+
+
+@pytest.fixture(scope="module")
+def normalizing_recognizer(recognizer):
+    """Layer norm behind a waveform of zero mean and unit variance, as published large models have it."""
+    bundle = replace(recognizer.bundle, card=replace(recognizer.bundle.card, normalize_waveform=True))
+    return Recognizer(bundle, "cpu", threads=1)
 
 
 def noise(samples: int):
@@ -50,6 +65,72 @@ def test_recomputed_features_are_those_of_the_window_alone(group_norm_recognizer
     assert np.abs(features.latents(30, 130) - alone).max() < 1e-4
     newest = group_norm_recognizer.features(waveform[320 * (features.frames - 100) :][: 320 * 100 + 80])
     assert np.array_equal(codes[-1], newest.code_ids[-len(codes[-1]) :])
+
+
+def test_frozen_statistics_are_those_of_the_first_three_seconds(normalizing_recognizer, recognizer):
+    rng = np.random.default_rng(2)
+    loudness = np.repeat(rng.uniform(0.2, 2, 13), 16_000)
+    waveform = (noise(13 * 16_000) * loudness + 0.01).astype(np.float32)
+    features, first = FrozenScaleFeatures(normalizing_recognizer), 40
+    features.begin(first)
+    window = waveform[320 * first :]
+    for start in range(0, len(waveform), 5120):
+        features.push(waveform[start : start + 5120])
+        features.advance(with_codes=False)
+        last = features.frames
+        if last < first + 20:
+            continue
+        latents = features.latents(first, last)
+        seen = window[: 320 * (last - first) + 80]
+        if last - first < 150:  # not frozen yet: the window by itself
+            expected = normalizing_recognizer.features(seen).latents
+        else:
+            three = window[: 320 * 150 + 80]
+            scaled = (seen - three.mean()) / np.sqrt(three.var() + 1e-5)
+            expected = recognizer.features(scaled.astype(np.float32)).latents
+        assert np.abs(latents - expected).max() < 1e-4
+        exact = normalizing_recognizer.features(seen).latents
+        assert np.abs(features.exact_latents(first, last) - exact).max() < 1e-4
+    assert np.abs(latents - exact).max() > 1e-2  # they do differ: the final text needs its own
+
+
+def test_frozen_statistics_let_frames_be_computed_once(normalizing_recognizer):
+    computed = []
+
+    class Counting(Recognizer):
+        def __init__(self):
+            self.__dict__.update(normalizing_recognizer.__dict__)
+
+        def features(self, waveform, **options):
+            computed.append(len(waveform))
+            return super().features(waveform, **options)
+
+    features = live_features(Counting())
+    assert isinstance(features, FrozenScaleFeatures)
+    for _ in range(60):
+        features.push(noise(5120))
+        features.advance(with_codes=False)
+        features.latents(max(0, features.frames - 250), features.frames)
+        features.forget(features.frames - 400)
+    late = computed[20:]
+    assert max(late) <= 5120 + 400
+    assert features.nbytes < 4 * 4 * 320 * 1100
+
+
+def test_a_new_segment_has_statistics_of_its_own(normalizing_recognizer):
+    features = FrozenScaleFeatures(normalizing_recognizer)
+    features.push(noise(160_000))
+    features.push(5 * noise(160_000))
+    features.advance(with_codes=False)
+    features.begin(0)
+    first = features.latents(0, 400)
+    features.begin(520)
+    again = FrozenScaleFeatures(normalizing_recognizer)
+    again.push((5 * noise(160_000))[520 * 320 - 160_000 :])
+    again.advance(with_codes=False)
+    again.begin(0)
+    assert np.abs(features.latents(520, 900) - again.latents(0, 380)).max() < 1e-4
+    assert len(first) == 400
 
 
 def test_the_kind_follows_the_model(recognizer, group_norm_recognizer):

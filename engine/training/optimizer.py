@@ -43,7 +43,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig, device: torch.dev
         betas=config.betas,
         eps=config.eps,
         weight_decay=config.weight_decay,
-        fused=device.type == "cuda",
+        fused=device.type in ("cuda", "cpu"),  # one pass over weights and averages, without copies of them
     )
 
 

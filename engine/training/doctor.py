@@ -28,8 +28,8 @@ RECOVERED = 1.5
 """Code perplexity per codebook above which a collapse is over."""
 IDENTICAL = 0.5
 """Share of distractors equal to the target from which the loss is an illusion."""
-NEAR_CHANCE = 1.5
-"""Accuracy below this many times chance is at chance."""
+NEAR_CHANCE = 0.04
+"""Accuracy that has come less than this far from guessing to certainty is at chance."""
 CHANCE_UNKNOWN = 0.5
 """Where guessing is right that often, nearly all distractors are equal: another sign tells."""
 BLANK = 0.005
@@ -38,7 +38,7 @@ WINDOW_SHARE, WINDOW_LEAST, WINDOW_MOST = 0.02, 50, 500
 """Updates looked at together: a share of the run, within bounds."""
 NORMS_KEPT, NORMS_LEAST = 200, 30
 """Gradient norms that make up the band, and how many it takes to have one."""
-BAND_DEVIATIONS = 8.0
+BAND_DEVIATIONS = 4.0
 BAND_FACTOR = 10.0
 """Half the band, in deviations of the norm's logarithm; at least this factor up and down."""
 BACK_IN_BAND = 20
@@ -172,7 +172,7 @@ class Doctor:
         self._window.add(updates, {"right": event.accuracy * count, "frames": count, **signs})
         frames = self._window.total("frames")
         accuracy, chance = self._window.total("right") / frames, self._window.total("chance") / frames
-        at_chance = self._window.full and chance < CHANCE_UNKNOWN and accuracy < NEAR_CHANCE * chance
+        at_chance = self._window.full and chance < CHANCE_UNKNOWN and accuracy < chance + NEAR_CHANCE * (1 - chance)
         if self._chance.begins(at_chance):
             found.append(
                 f"the contrastive accuracy is at chance: {accuracy:.2%} over the last {self._window.covered} updates "

@@ -6,12 +6,15 @@ nothing. Batches differ in size, so sizes are symbols in it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from engine.config import LoopConfig
 from engine.model.context_network import ContextNetwork, EncoderLayer
 
+Forward = Callable[[Tensor, Tensor | None], Tensor]
 TRIAL_FRAMES = (50, 61)
 """Lengths of the trial's inputs: two, so that the code for sizes that change is tried as well."""
 
@@ -29,10 +32,13 @@ def wants_compile(loop: LoopConfig, device: torch.device) -> bool:
 
 
 def compile_layers(model: nn.Module, device: torch.device) -> str:
-    """Compile the Transformer layers, and try one; where that fails all stay as they are, and a sentence says why."""
+    """Compile the Transformer layers, and try one; where that fails all stay as they are, and a sentence says why.
+
+    Evaluation runs them as they are: it is too short to earn back a compiled code of its own.
+    """
     layers = [module for module in model.modules() if isinstance(module, EncoderLayer)]
     for layer in layers:
-        layer.forward = torch.compile(layer.forward, dynamic=True)  # type: ignore[method-assign]
+        layer.forward = _in_training(layer, torch.compile(layer.forward, dynamic=True))  # type: ignore[assignment,method-assign]
     try:
         _try(layers[0], device)
     except Exception as error:  # compilers fail in many ways; training can do without
@@ -50,8 +56,17 @@ def compile_layers(model: nn.Module, device: torch.device) -> str:
     return ""
 
 
+def _in_training(layer: EncoderLayer, compiled: Forward) -> Forward:
+    plain = layer.forward
+
+    def forward(x: Tensor, key_mask: Tensor | None) -> Tensor:
+        return compiled(x, key_mask) if layer.training and torch.is_grad_enabled() else plain(x, key_mask)
+
+    return forward
+
+
 def _try(layer: EncoderLayer, device: torch.device) -> None:
     width = layer.layer_norm.normalized_shape[0]
     layer.train()
     for frames in TRIAL_FRAMES:
-        layer(torch.zeros(2, frames, width, device=device), None).sum().backward()
+        layer(torch.zeros(2, frames, width, device=device, requires_grad=True), None).sum().backward()

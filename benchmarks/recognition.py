@@ -270,19 +270,25 @@ def median(replays: list[Replay], field: str) -> float:
 
 def sweep(bench: Bench) -> None:
     """What the commit distance costs in errors and delay (reference, streaming section 2)."""
-    print("| commit distance | committed WER | final WER | ratio | changed at the end | commit latency p50 |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    streams = [bench.digits(bench.long(120), seed, group=(1, 6), gap_s=(0.25, 0.5)) for seed in range(3)]
+    print(
+        "| commit distance | committed words | wrong | in final text | ratio | changed at the end | latency p50 |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    streams = [bench.digits(bench.long(240), seed, group=(3, 8), gap_s=(0.25, 0.5)) for seed in range(2)]
     for distance_ms in (160, 320, 640, 1280, 2000):
         settings = replace(STEADY, commit_distance_ms=distance_ms)
-        results = [committed_error(replay(TimedRecognizer(bench.tiny), s.waveform, settings), s) for s in streams]
-        committed = error_rates([pair for result in results for pair in result.committed]).wer
-        final = error_rates([pair for result in results for pair in result.final]).wer
-        late = [delay for result in results for delay in result.delays_s]
-        changed = sum(result.changed for result in results) / max(1, sum(result.segments for result in results))
-        delay = f"{statistics.median(late):.2f} s (n {len(late)})" if late else "-"
+        found = [committed_error(replay(TimedRecognizer(bench.tiny), s.waveform, settings), s) for s in streams]
+        words, wrong, in_final, changed, segments = (
+            sum(getattr(result, name) for result in found)
+            for name in ("words", "wrong", "wrong_in_final", "changed", "segments")
+        )
+        late = [delay for result in found for delay in result.delays_s]
+        delay = f"{statistics.median(late):.2f} s" if late else "-"
+        ratio = f"{wrong / in_final:.2f}x" if in_final else "-"
         print(
-            f"| {distance_ms} ms | {committed:.1%} | {final:.1%} | {committed / final:.2f}x | {changed:.0%} | {delay} |"
+            f"| {distance_ms} ms | {words} | {wrong / max(words, 1):.1%} | {in_final / max(words, 1):.1%} | {ratio} "
+            f"| {changed} of {segments} | {delay} |",
+            flush=True,
         )
 
 

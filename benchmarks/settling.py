@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from live_replay import Replay
 from spoken_streams import Stream
 
+from engine.text.ctc import Word
 from w2v_studio.recognition.updates import FinalUpdate, PartialUpdate
 
 
@@ -49,37 +50,38 @@ def final_changes(played: Replay) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Committed:
-    """(wanted, found) texts of each utterance: committed words with those still open at its end, and final ones."""
+    """Words committed before the final decode, and how many of them, and of as many first words of the final text,
+    are wrong. `delays_s` are from the end of a word to its commitment.
+    """
 
-    committed: list[tuple[str, str]]
-    final: list[tuple[str, str]]
+    words: int
+    wrong: int
+    wrong_in_final: int
     delays_s: list[float]
     changed: int
     segments: int
 
 
 def committed_error(played: Replay, stream: Stream) -> Committed:
-    """`delays_s` are from the end of a word to its commitment before the final text."""
-    committed, final, delays = [], [], []
-    for group in stream.groups:
-        wanted = " ".join(word.word for word in group)
-        start_s, end_s = group[0].start_s, group[-1].end_s
-        own = [f for f in played.of_kind(FinalUpdate) if f.start_s < end_s and f.end_s > start_s + 0.1]
-        final.append((wanted, " ".join(f.text for f in own)))
-        settled: list[str] = []
-        for f in own:
-            partials = [update for update in played.of_kind(PartialUpdate) if update.segment == f.segment]
-            if partials:
-                # Without the decode in advance of the end, whose words are those of the final text.
-                before = partials[-2] if len(partials) > 1 else partials[-1]
-                settled += f"{before.committed} {before.unstable}".split()
-            seen = 0
-            for shown_s, text, still_open in played.displays(f.segment):
-                count = len(text.split())
-                if still_open or shown_s < end_s:
-                    for place in range(seen, min(count, len(f.words))):
-                        delays.append(max(0.0, shown_s - f.words[place].end_s))
-                    seen = max(seen, count)
-        committed.append((wanted, " ".join(settled)))
+    """Over all segments of a stream whose words are known."""
+    words = wrong = wrong_in_final = 0
+    delays: list[float] = []
+    for final in played.of_kind(FinalUpdate):
+        wanted = [word.word for group in stream.groups for word in group if _is_inside(word, final)]
+        displays = played.displays(final.segment)[:-1]
+        # The last partial text may come from the decode that also made the final text.
+        committed = displays[-2][1].split() if len(displays) > 1 else []
+        words += len(committed)
+        wrong += replaced_words(committed, wanted)
+        wrong_in_final += replaced_words([word.word for word in final.words][: len(committed)], wanted)
+        seen = 0
+        for shown_s, text, _ in displays[:-1]:
+            count = len(text.split())
+            delays += [max(0.0, shown_s - word.end_s) for word in final.words[seen:count]]
+            seen = max(seen, count)
     changed, segments = final_changes(played)
-    return Committed(committed, final, delays, changed, segments)
+    return Committed(words, wrong, wrong_in_final, delays, changed, segments)
+
+
+def _is_inside(word: Word, final: FinalUpdate) -> bool:
+    return final.start_s <= (word.start_s + word.end_s) / 2 < final.end_s

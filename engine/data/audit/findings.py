@@ -199,7 +199,8 @@ def text_findings(entries: Sequence[Entry], run: RunConfig, vocabulary: Vocabula
         "symbols outside the vocabulary, left out: " + _characters(foreign, rule),
         "give the language's own --vocabulary; --make-vocabulary FILE writes one from these transcripts"
         if mostly
-        else "write numbers and signs as words; data.normalize=always mends case and punctuation in manifests too",
+        else "write numbers and signs as words, or give the language's own --vocabulary; data.normalize=always mends case and "
+        "punctuation in manifests too",
         lambda entry: f"{_some(rule.unknown(entry.clip.transcript))} in {entry.clip.transcript[:SHOWN_TEXT]!r}",
         lambda entry: len(rule.unknown(entry.clip.transcript)),
         shown,

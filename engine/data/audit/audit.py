@@ -14,6 +14,7 @@ from engine.data.audit import findings as rules
 from engine.data.audit.duplicates import same_recordings
 from engine.data.audit.entries import SPLITS, TRAIN, Entry, of_split, read_entries
 from engine.data.audit.findings import SILENT_DBFS, Finding
+from engine.data.audit.shared import duplicate_findings, speaker_findings
 from engine.data.durations import Report, no_report
 from engine.data.transcripts import TranscriptRule
 from engine.text.vocabulary import Vocabulary
@@ -133,8 +134,8 @@ def audit(
             found += rules.text_findings(members, run, vocabulary, shown)
         if not splits[-1].usable_clips:
             found.append(_nothing_left(splits[-1]))
-    found += rules.speaker_findings(entries, shown)
-    found += rules.duplicate_findings(entries, _groups(entries, report, workers), shown)
+    found += speaker_findings(entries, shown)
+    found += duplicate_findings(entries, _groups(entries, report, workers), shown)
     found.sort(key=lambda one: (ORDER[one.severity], SPLITS.index(one.split)))
     unknown = {} if vocabulary is None else rules.unknown_characters(entries, TranscriptRule(vocabulary))
     return Audit(run.task, run.name, splits, found, unknown)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from engine.config import RunConfig
 from engine.data.audio import SAMPLE_RATE
-from engine.data.audit.entries import SPLITS, TRAIN, Entry, of_split
+from engine.data.audit.entries import TRAIN, Entry
 from engine.data.selection import adjacent_repeats
 from engine.data.transcripts import TranscriptRule
 from engine.text.vocabulary import Vocabulary, VocabularyError
@@ -199,8 +199,8 @@ def text_findings(entries: Sequence[Entry], run: RunConfig, vocabulary: Vocabula
         "symbols outside the vocabulary, left out: " + _characters(foreign, rule),
         "give the language's own --vocabulary; --make-vocabulary FILE writes one from these transcripts"
         if mostly
-        else "write numbers and signs as words, or give the language's own --vocabulary; data.normalize=always mends case and "
-        "punctuation in manifests too",
+        else "write numbers and signs as words, or give the language's own --vocabulary; "
+        "data.normalize=always mends case and punctuation in manifests too",
         lambda entry: f"{_some(rule.unknown(entry.clip.transcript))} in {entry.clip.transcript[:SHOWN_TEXT]!r}",
         lambda entry: len(rule.unknown(entry.clip.transcript)),
         shown,
@@ -259,70 +259,3 @@ def _missing_frames(entry: Entry, run: RunConfig, vocabulary: Vocabulary) -> int
     speed = 1 + run.data.speed if entry.split == TRAIN else 1.0
     frames = run.model.frame_count(int(entry.duration_s * SAMPLE_RATE / speed))
     return max(0, len(labels) + adjacent_repeats(labels) - frames)
-
-
-def speaker_findings(entries: Sequence[Entry], shown: int) -> Iterable[Finding]:
-    """Speakers that are in two splits: an evaluation with them tells nothing about new voices."""
-    by_split = {split: _by_speaker(of_split(entries, split)) for split in SPLITS}
-    for place, later in enumerate(SPLITS):
-        for earlier in SPLITS[:place]:
-            shared = sorted(set(by_split[later]) & set(by_split[earlier]))
-            clips = [entry for speaker in shared for entry in by_split[later][speaker]]
-            yield from finding(
-                "shared_speakers",
-                "warning",
-                clips,
-                f"of speakers who are in {earlier} too ({len(shared)}): {', '.join(shared[:5])}"
-                + (f" and {len(shared) - 5} more" if len(shared) > 5 else ""),
-                "move all clips of a speaker into one split; or say with the score that it is of known voices",
-                lambda entry: entry.clip.speaker,
-                shown=shown,
-            )
-
-
-def _by_speaker(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
-    found: dict[str, list[Entry]] = {}
-    for entry in entries:
-        if entry.clip.speaker != "unknown":
-            found.setdefault(entry.clip.speaker, []).append(entry)
-    return found
-
-
-def duplicate_findings(entries: Sequence[Entry], groups: Sequence[Sequence[int]], shown: int) -> Iterable[Finding]:
-    """Recordings that are there more than once (places in `entries`): in one split, or worse, in two."""
-    twins: dict[int, Entry] = {}
-    leaked: dict[str, list[Entry]] = {}
-    repeated: dict[str, list[Entry]] = {}
-    for group in groups:
-        first = entries[group[0]]  # of the earliest split
-        for place in group[1:]:
-            entry = entries[place]
-            twins[id(entry)] = first
-            (repeated if entry.split == first.split else leaked).setdefault(entry.split, []).append(entry)
-
-    def twin(entry: Entry) -> str:
-        other = twins[id(entry)]
-        same = "equal samples" if entry.facts.digest == other.facts.digest else "another encoding"
-        texts = "" if entry.clip.transcript == other.clip.transcript else ", with another transcript"
-        return f"is {other.clip.origin} ({same}{texts})"
-
-    for found in leaked.values():
-        yield from finding(
-            "leaked",
-            "stop",
-            found,
-            "in an earlier split too: the evaluation measures what was learned by heart",
-            "remove them from one of the splits",
-            twin,
-            shown=shown,
-        )
-    for found in repeated.values():
-        yield from finding(
-            "duplicate",
-            "warning",
-            found,
-            "there a second time in the split",
-            "remove them, unless they are meant to count more",
-            twin,
-            shown=shown,
-        )

@@ -68,6 +68,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         # torch wraps a full disk into a RuntimeError; the caller knows OSError
         if isinstance(error, RuntimeError):
             raise OSError(f"cannot write {path}: {error}") from error
+        if isinstance(error, OSError) and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 

@@ -104,11 +104,18 @@ def test_writing_blanks_only_is_told(tmp_path: Path, corpus: Path, small_run: Bu
 
 
 def test_a_healthy_run_is_left_alone(tmp_path: Path, small_run: Build, train: Train, told: Told) -> None:
-    letters = ("ctc.train_convolutions=true", "optimizer.peak_lr=1e-2", "loop.updates=120", "optimizer.clip_norm=1")
+    letters = ("ctc.train_convolutions=true", "optimizer.peak_lr=1e-2", "loop.updates=80", "optimizer.clip_norm=1")
     train(small_run("finetune", *RARELY, *letters, "loop.log_every=10", "dropout.layerdrop=0"), tmp_path / "letters")
     assert warnings(told, tmp_path / "letters", "gradient norm") == []
-    codes = ("objective.center_codes=true", "loop.updates=60", "loop.log_every=5", "model.codebook_entries=32")
-    train(small_run("pretrain", *RARELY, *codes, "loop.accumulate=2"), tmp_path / "codes")
+    codes = ("objective.center_codes=true", "loop.updates=56", "loop.log_every=5", "model.codebook_entries=32")
+    train(
+        small_run(
+            "pretrain",
+            *RARELY,
+            *codes,
+        ),
+        tmp_path / "codes",
+    )
     assert told(tmp_path / "codes", Warned) == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 
@@ -17,8 +17,31 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("source", type=Path, metavar="CHECKPOINT_OR_RUN", help="a .pt file or a run's folder")
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to write")
+    parser.add_argument(
+        "--format",
+        choices=("bundle", "hf"),
+        default="bundle",
+        help="hf writes one graph with transformers' names and settings, for Optimum and transformers.js; always fp32",
+    )
     parser.add_argument("--name", default="", help="name shown to people (default: the folder's name)")
-    parser.add_argument("--weights", choices=("fp32", "fp16"), default="fp32", help="fp16 halves the files")
+    parser.add_argument(
+        "--weights",
+        choices=("fp32", "fp16", "int8"),
+        default="fp32",
+        help="fp16 halves the files; int8 is for CPUs, and refused where it shows no gain or more errors here",
+    )
+    parser.add_argument(
+        "--check",
+        type=Path,
+        metavar="MANIFEST",
+        help="speech in the model's language that precisions are measured on (default: the clips that come along)",
+    )
+    parser.add_argument(
+        "--measure",
+        choices=("all", "chosen", "none"),
+        default="all",
+        help="which precisions the bundle's table has: with fp32 int8 too, the wanted one, or no table (default: all)",
+    )
     parser.add_argument("--description", default="", help="a sentence on data and use (default: the preset's name)")
     parser.add_argument("--licence", default="", help="licence of the weights")
     parser.add_argument("--language", default="en", help="language code of the transcripts")
@@ -50,6 +73,8 @@ def _export(arguments: argparse.Namespace) -> int:
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
+    if arguments.format == "hf":
+        return _export_for_transformers(arguments, say)
     from export.publish import BundleRequest, publish  # torch loads in seconds: not for --help
 
     request = BundleRequest(
@@ -59,10 +84,22 @@ def _export(arguments: argparse.Namespace) -> int:
         arguments.licence,
         arguments.language,
         arguments.force,
+        arguments.measure,
+        arguments.check,
     )
     card = publish(arguments.source, arguments.out, request, say)
     size = sum(item.stat().st_size for item in arguments.out.iterdir())
     say(f"wrote {arguments.out}: {card.name}, {card.parameters / 1e6:.1f} million weights, {size / 1e6:.1f} MB")
+    return 0
+
+
+def _export_for_transformers(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
+    from export.transformers_onnx import publish_for_transformers
+
+    if arguments.weights != "fp32":
+        raise ValueError(f"--format hf stores fp32: leave out --weights {arguments.weights}")
+    difference = publish_for_transformers(arguments.source, arguments.out, arguments.force, say)
+    say(f"wrote {arguments.out}; logits differ from PyTorch by at most {difference:.2g}")
     return 0
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from engine.text.vocabulary import Vocabulary
 from export.external_data import has_external_data
+from export.precisions import PrecisionTable, read_table
 
 FORMAT_VERSION = 1
 CARD_FILE = "bundle.json"
@@ -31,7 +32,9 @@ BUNDLE_FILES = (CARD_FILE, VOCABULARY_FILE, FEATURES_FILE, CONTEXT_FILE)
 LARGEST_TEXT_BYTES = 4_000_000
 """More than any card or vocabulary needs."""
 
-KINDS = {"str": (str,), "int": (int,), "bool": (bool,), "float": (float, int), "dict[str, float]": (dict,)}
+KINDS = {"str": (str,), "int": (int,), "bool": (bool,), "float": (float, int), "dict[str, float]": (dict,)} | {
+    "PrecisionTable | None": (PrecisionTable, type(None))
+}
 """What JSON gives for a field of the card, by its annotation."""
 
 RANGES = {
@@ -56,10 +59,11 @@ class BundleCard:
     """bundle.json. Sizes in samples at `sample_rate` Hz.
 
     `normalize_waveform`: the caller gives each utterance zero mean and unit variance (eps 1e-5) before features.onnx.
-    `weights` fp16: stored in 16 bits, computed in 32. `parameters` counts both graphs' weights. `codebook_trained` is
-    False where no pre-training stands behind the codes: they are those of random weights. `parity` is the largest
-    difference between ONNX Runtime and PyTorch for each output; `code_ids` counts codes that differ; `fp16_rounding`
-    is what the rounding of the weights changed in any output.
+    `weights` fp16: stored in 16 bits, computed in 32; int8: the Transformer's products in 8 bits. `parameters` counts
+    the weights behind both graphs. `codebook_trained` is False where no pre-training stands behind the codes: they are
+    those of random weights. `parity` is the largest difference between ONNX Runtime and PyTorch for each output (with
+    int8, before quantising); `code_ids` counts codes that differ; `fp16_rounding` is what the rounding of the weights
+    changed in any output. `precisions` is the table that the export measured.
     """
 
     name: str
@@ -82,6 +86,7 @@ class BundleCard:
     origin_run: str = ""
     weights_sha256: str = ""
     parity: dict[str, float] = field(default_factory=dict)
+    precisions: PrecisionTable | None = None
     language: str = "en"
     licence: str = ""
     description: str = ""
@@ -171,6 +176,7 @@ def _read_card(folder: Path) -> BundleCard:
         )
     known = {item.name for item in dataclasses.fields(BundleCard)}
     try:
+        values["precisions"] = read_table(values.get("precisions"))
         card = BundleCard(**{name: value for name, value in values.items() if name in known})
         _check_card(card)
     except (TypeError, ValueError) as error:

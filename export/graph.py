@@ -25,9 +25,9 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from engine.model.ctc import CtcModel
-from engine.model.feature_encoder import FeatureEncoder
-from export.key_bias import BiasedAttention
-from export.time_norm import TimeNorm
+from export.context_graph import ContextGraph
+from export.encoder_blocks import rearranged
+from export.row_products import keep_sums_apart, use_row_products
 
 OPSET = 20
 """Known to every provider of ONNX Runtime; attention stays matrix products, which it fuses itself."""
@@ -59,14 +59,6 @@ CONTEXT = GraphForm(
 )
 
 
-def _with_time_norm(encoder: FeatureEncoder) -> FeatureEncoder:
-    copied = copy.deepcopy(encoder)
-    for block in copied.conv_layers:
-        if isinstance(block.layer_norm, nn.GroupNorm):
-            block.layer_norm = TimeNorm(block.layer_norm)
-    return copied
-
-
 class FeaturesGraph(nn.Module):
     """Waveform to latents and codes.
 
@@ -76,9 +68,10 @@ class FeaturesGraph(nn.Module):
 
     def __init__(self, model: CtcModel) -> None:
         super().__init__()
-        self.encoder = _with_time_norm(model.backbone.feature_extractor)
-        shared = model.convolutions_are_pretrained()
-        self.code_encoder = self.encoder if shared else _with_time_norm(model.quantizer_encoder)
+        self.encoder = rearranged(model.backbone.feature_extractor)
+        # None rather than the same module twice: the exporter wraps modules, and finds no two of them identical.
+        pretrained = model.convolutions_are_pretrained()
+        self.code_encoder = None if pretrained else rearranged(model.quantizer_encoder)
         self.latent_norm = model.backbone.feature_projection.layer_norm
         self.code_norm = model.quantizer_norm
         self.code_projection = model.quantizer.weight_proj
@@ -87,27 +80,9 @@ class FeaturesGraph(nn.Module):
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, N) to latents (B, T, C), code_ids (B, T, G), code_probs (B, T, G, V)."""
         features = self.encoder(waveform)
-        code_features = features if self.code_encoder is self.encoder else self.code_encoder(waveform)
+        code_features = features if self.code_encoder is None else self.code_encoder(waveform)
         scores = self.code_projection(self.code_norm(code_features)).unflatten(-1, (self.groups, self.entries))
         return self.latent_norm(features), scores.argmax(dim=-1), scores.softmax(dim=-1)
-
-
-class ContextGraph(nn.Module):
-    """Latents to contexts and logits."""
-
-    def __init__(self, model: CtcModel) -> None:
-        super().__init__()
-        self.backbone = copy.deepcopy(model.backbone)
-        self.backbone.feature_extractor = None  # type: ignore[assignment]
-        self.backbone.feature_projection.layer_norm = None  # type: ignore[assignment]
-        for layer in self.backbone.encoder.layers:
-            layer.attention = BiasedAttention(layer.attention)  # type: ignore[arg-type]
-        self.head = model.head
-
-    def forward(self, latents: Tensor, time_mask: Tensor, frame_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, C), (B, T) True where masked, (B,) valid frames to contexts (B, T, D) and logits (B, T, tokens)."""
-        contexts = self.backbone.contextualize(latents, frame_lengths, time_mask)
-        return contexts, self.head(contexts)
 
 
 def fold(model: CtcModel) -> CtcModel:
@@ -144,6 +119,8 @@ def trace(model: CtcModel, metadata: Mapping[str, str]) -> tuple[onnx.ModelProto
     features_proto = _trace(FeaturesGraph(model), (waveform,), free, FEATURES)
     rows = {0: batch, 1: length}
     context_proto = _trace(ContextGraph(model), (latents, time_mask, lengths), (rows, rows, {0: batch}), CONTEXT)
+    use_row_products(context_proto, next(iter(CONTEXT.inputs)))
+    keep_sums_apart(context_proto)
     return _finish(features_proto, FEATURES, metadata), _finish(context_proto, CONTEXT, metadata)
 
 

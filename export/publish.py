@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,16 +28,18 @@ from export.bundle import (
     weights_hash,
     write_card,
 )
-from export.graph import OPSET, ExportError, fold, trace
+from export.graph import OPSET, fold, trace
 from export.half import round_weights, store_half
+from export.place import refuse_occupied, workplace
+from export.variants import Measured, choose
 from export.verify import check, compare, compare_models
 
-Weights = Literal["fp32", "fp16"]
+Weights = Literal["fp32", "fp16", "int8"]
 
 
 @dataclass(frozen=True)
 class BundleRequest:
-    """What the person chose. An empty `name` takes the run's."""
+    """What the person chose. An empty `name` takes the folder's; without a `check` manifest the shipped clips serve."""
 
     name: str = ""
     weights: Weights = "fp32"
@@ -48,6 +47,8 @@ class BundleRequest:
     licence: str = ""
     language: str = "en"
     force: bool = False
+    measure: Measured = "all"
+    check: Path | None = None
 
 
 def publish(source: Path, out: Path, request: BundleRequest, say: Callable[[str], None]) -> BundleCard:
@@ -56,7 +57,7 @@ def publish(source: Path, out: Path, request: BundleRequest, say: Callable[[str]
     Nothing appears at `out` before everything is compared and complete. Raises ExportError, CheckpointError,
     BundleError or OSError.
     """
-    refuse_occupied(out, request.force)
+    refuse_occupied(out, BUNDLE_FILES, CARD_FILE, request.force)
     path = find_checkpoint(source)
     say(f"reading {path}")
     checkpoint = load_checkpoint(path)
@@ -64,13 +65,21 @@ def publish(source: Path, out: Path, request: BundleRequest, say: Callable[[str]
     vocabulary = checkpoint.vocabulary
     assert vocabulary is not None  # build_ctc_model refuses checkpoints without one
     card = describe(checkpoint, vocabulary, request, path, out)
-    with _workplace(out) as folder:
+    with workplace(out) as place:
+        folder = place.folder
         parity = write_graphs(model, card, vocabulary, folder, say)
-        card = replace(card, parity=parity, weights_sha256=weights_hash(folder), parameters=stored_parameters(folder))
+        table = choose(model, vocabulary, folder, request.weights, request.measure, request.check, say)
+        card = replace(
+            card,
+            parity=parity,
+            precisions=table,
+            weights_sha256=weights_hash(folder),
+            parameters=used_parameters(model),
+        )
         vocabulary.save(folder / VOCABULARY_FILE)
         write_card(folder, card)
         open_bundle(folder)
-        _move_into_place(folder, out)
+        place.move_into_place()
     return card
 
 
@@ -168,52 +177,10 @@ def graph_metadata(card: BundleCard, vocabulary: Vocabulary) -> dict[str, str]:
     }
 
 
-def stored_parameters(folder: Path) -> int:
-    """Elements of all weights in both graphs."""
-    total = 0
-    for name in (FEATURES_FILE, CONTEXT_FILE):
-        for tensor in onnx.load(folder / name).graph.initializer:
-            if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16):
-                total += int(onnx.numpy_helper.to_array(tensor).size)
-    return total
-
-
-def refuse_occupied(out: Path, force: bool) -> None:
-    """Raise ExportError where writing to `out` would replace something that must stay."""
-    if not out.exists() and not out.is_symlink():
-        return
-    if not out.is_dir() or out.is_symlink():
-        raise ExportError(f"{out} is not a folder: choose another --out")
-    foreign = sorted(item.name for item in out.iterdir() if item.name not in BUNDLE_FILES)
-    if foreign:
-        raise ExportError(f"{out} holds {foreign[0]!r}, which is no part of a bundle: choose another --out")
-    if (out / CARD_FILE).exists() and not force:
-        raise ExportError(f"{out} already holds a bundle: choose another --out, or replace it with --force")
-
-
-@contextmanager
-def _workplace(out: Path) -> Iterator[Path]:
-    """A folder beside `out`, gone afterwards."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = out.parent / f".{out.name}.{os.getpid()}.tmp"
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _move_into_place(folder: Path, out: Path) -> None:
-    """Rename, with what was there moved aside first and brought back if that fails."""
-    aside = folder.with_suffix(".old")
-    replaced = out.exists()
-    if replaced:
-        out.rename(aside)
-    try:
-        folder.rename(out)
-    except OSError:
-        if replaced:
-            aside.rename(out)
-        raise
-    if replaced:
-        shutil.rmtree(aside, ignore_errors=True)
+def used_parameters(model: CtcModel) -> int:
+    """Weights behind both graphs, those of the weight norm multiplied out."""
+    gains = model.backbone.encoder.pos_conv_embed.get_parameter("conv.parametrizations.weight.original0")
+    parts = [model.backbone, model.head, model.quantizer_norm, model.quantizer.weight_proj]
+    if not model.convolutions_are_pretrained():
+        parts.append(model.quantizer_encoder)
+    return sum(weight.numel() for part in parts for weight in part.parameters()) - gains.numel()

@@ -103,10 +103,10 @@ def run_torch(model: CtcModel, case: Case) -> Arrays:
 class GraphPair:
     """Both graphs on ONNX Runtime's CPU provider."""
 
-    def __init__(self, features: Path, context: Path) -> None:
+    def __init__(self, features: Path, context: Path, threads: int | None = None) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        options.intra_op_num_threads = torch.get_num_threads()
+        options.intra_op_num_threads = threads or torch.get_num_threads()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._features, self._context = (

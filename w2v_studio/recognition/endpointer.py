@@ -48,11 +48,6 @@ class Endpointer:
         return self._speech_block is not None
 
     @property
-    def is_pausing(self) -> bool:
-        """Whether the running segment is in a pause that was announced."""
-        return self._pause_stage() > 0
-
-    @property
     def silence_samples(self) -> int:
         """Length of the running silence inside a segment, 0 in speech."""
         return 0 if self._silence_block is None else (self._blocks - self._silence_block) * BLOCK_SAMPLES

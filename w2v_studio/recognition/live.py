@@ -226,9 +226,9 @@ class LiveRecognizer:
         if segment is None:
             return False
         segment.is_late = segment.is_late or self._pace.is_slow
-        if segment.is_late or self._endpointer.is_pausing or not self._endpointer.is_long_enough:
+        if segment.is_late or not self._endpointer.is_long_enough:
             return False
-        if self._endpointer.silence_samples and not self._fits_before_final():
+        if self._endpointer.silence_samples:  # then it comes with the pause, or when speech goes on
             return False
         return self._endpointer.position - segment.decoded_at >= round(self._pace.hop_s * self._rate)
 

@@ -32,7 +32,6 @@ def test_between_the_thresholds_nothing_changes():
     endpointer = Endpointer(LiveSettings(speech_on=0.5, speech_off=0.35))
     assert turns(endpointer, [0.45] * 50) == []
     assert turns(endpointer, [0.9] + [0.4] * 50) == [(0, Turn.START)]
-    assert not endpointer.is_pausing
 
 
 def test_positions_are_samples_of_the_stream():

@@ -154,6 +154,7 @@ def train(arguments: argparse.Namespace) -> int:
 
     with StopSignals() as signals, joined(run.loop.device) as world:
         display = ProgressDisplay()
+        run, resume = world.from_first(lambda: (run, resume))
         with _record(arguments, folder, resume, began, world) as record:
             if world.is_first and not arguments.events:
                 record.listeners.append(display)

@@ -20,6 +20,7 @@ class Follower(RunFolder):
         self.path, self.rank = path, rank
         self.checkpoints = path / events.CHECKPOINT_FOLDER
         self.listeners = []
+        path.mkdir(parents=True, exist_ok=True)  # on a machine of its own nobody else made it
 
     def close(self) -> None:
         """Nothing is open."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -168,17 +169,25 @@ def evaluation_batches(
 
 
 def _newest(folder: RunFolder, world: World, warnings: list[str]) -> Checkpoint:
-    """The checkpoint to go on from: the first process looks for it, the others read the same file."""
+    """The checkpoint to go on from: the first process looks for it, the others read the same file, or are sent it."""
     found: list[Checkpoint] = []
 
-    def look() -> str:
+    def look() -> Path:
         checkpoint, passed_over = folder.newest()
         found.append(checkpoint)
         warnings.extend(passed_over)
-        return str(folder.path_of(checkpoint.step))
+        return folder.path_of(checkpoint.step)
 
     path = world.from_first(look)
-    return found[0] if found else load_checkpoint(Path(path))
+    if all(world.gather(path.is_file())):
+        return found[0] if found else load_checkpoint(path)
+    content = world.from_first(path.read_bytes)  # another machine's folder does not show it (yet)
+    if found:
+        return found[0]
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place) / path.name
+        copy.write_bytes(content)
+        return load_checkpoint(copy)
 
 
 def _progress(checkpoint: Checkpoint) -> tuple[Progress, Position]:

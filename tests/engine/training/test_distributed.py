@@ -55,7 +55,7 @@ def jobs() -> list[tuple[str, str, list[str], dict[str, Any]]]:
         ("finetune-fsdp", "finetune", [*STILL, lively, "loop.accumulate=4", frozen, FSDP], {}),
         ("straight", "pretrain", [*MOVING], {}),
         ("half", "pretrain", [*MOVING], {"signal_rank": 1}),
-        ("half", "pretrain", [*MOVING], {"resume": True}),
+        ("half", "pretrain", [*MOVING], {"resume": True, "own_folders": True}),
         ("fsdp-straight", "pretrain", [*MOVING, FSDP], {}),
         ("fsdp-half", "pretrain", [*MOVING, FSDP], {"signal_rank": 0}),
         ("fsdp-half", "pretrain", [*MOVING, FSDP], {"resume": True}),

@@ -1,7 +1,8 @@
 """What torchrun starts in test_distributed.py: trains a list of jobs, keeps their gradients, then runs a command.
 
-A job is {"config", "folder", "resume", and what shall happen on the way: "signal_rank", "broken_rank"}. The result, one
-file for each job, holds every update's gradients (whole), the counts of each process, and the last event.
+A job is {"config", "folder", "resume"}, and what shall happen on the way: "signal_rank", "broken_rank", "own_folders".
+The result, one file for each job and process, holds every update's gradients (whole), the counts of each process, and
+the last event.
 """
 
 import json
@@ -69,6 +70,8 @@ def carry_out(job: dict[str, Any], world: World = ALONE) -> dict[str, Any]:
     if job.get("broken_rank") == world.rank:
         PretrainingCollator.__call__ = broken  # type: ignore[method-assign]
     try:
+        if job.get("own_folders") and not world.is_first:
+            folder = folder.with_name(f"{folder.name}-{world.rank}")
         record = RunFolder(folder) if world.is_first else Follower(folder, world.rank)
         with StopSignals() as signals, record:
             run = config.load(Path(job["config"]))

@@ -35,4 +35,20 @@ def model_facts(bundle: Bundle) -> list[tuple[str, str]]:
         ("made from", card.origin_run),
         ("made", card.created),
     ]
-    return [(label, value) for label, value in facts if value]
+    return [(label, value) for label, value in [*facts, *precision_facts(bundle)] if value]
+
+
+def precision_facts(bundle: Bundle) -> list[tuple[str, str]]:
+    """What each precision costs and gives, as the export measured it; nothing for bundles that were not measured."""
+    measured = bundle.card.precisions
+    if measured is None:
+        return []
+    facts = [
+        ("measured on", f"{measured.check}: {measured.clips} clips, {measured.audio_s:.0f} s; {measured.processor}")
+    ]
+    for row in measured.rows:
+        errors = f", {row.wer:.1%} of the words wrong" if row.wer is not None else ""
+        speed = f"{row.seconds_per_audio_second:.3f} s of computing for a second of speech"
+        mark = " (in use)" if row.weights == bundle.card.weights else ""
+        facts.append((f"as {row.weights}{mark}", f"{row.size_bytes / 1e6:.1f} MB, {speed}{errors}"))
+    return facts

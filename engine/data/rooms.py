@@ -19,13 +19,15 @@ LONGEST_S = 2.0
 def random_rooms(count: int, seed: int) -> list[Waveform]:
     """Impulse responses of random rooms at 16 kHz (fast random approximation, arXiv 2208.04101; T60 0.1 to 0.8 s).
 
-    lhotse draws a part of each from torch's global generator, which is put back to where it was.
+    lhotse draws a part of each from torch's global generator, which is put back to where it was, and adds echoes that
+    fall on one sample in the order of the threads: with one thread a seed always gives the same rooms.
     """
     import torch
     from lhotse.augmentation.utils import FastRandomRIRGenerator
 
     found = []
-    before = torch.default_generator.get_state()
+    before, threads = torch.default_generator.get_state(), torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         for room in range(count):
             key = seed * 100_003 + room
@@ -34,6 +36,7 @@ def random_rooms(count: int, seed: int) -> list[Waveform]:
             found.append(np.ascontiguousarray(made[0], dtype=np.float32))
     finally:
         torch.default_generator.set_state(before)
+        torch.set_num_threads(threads)
     return found
 
 

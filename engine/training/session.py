@@ -36,7 +36,6 @@ from engine.training.checkpoint import (
 from engine.training.device import choose_device, choose_precision, device_name, set_threads
 from engine.training.efficiency import compile_layers, save_memory, wants_compile
 from engine.training.follower import failure_notes, remove_notes
-from engine.training.kept_memory import keep_freed_memory
 from engine.training.loop import Progress, Trainer, TrainingError
 from engine.training.objectives import Filler, Finetuning, Objective, Pretraining
 from engine.training.optimizer import build_optimizer
@@ -71,8 +70,6 @@ def build_learner(run: RunConfig, resumed: Checkpoint | None = None, world: Worl
     """The model of `run`: a resumed checkpoint's, or from `ctc.checkpoint`, or from random weights."""
     set_threads(run.loop)
     device = choose_device(run.loop.device, world)
-    if device.type == "cpu":
-        keep_freed_memory()
     precision = choose_precision(run.loop.precision, device)
     torch.manual_seed(run.loop.seed)
     start = None

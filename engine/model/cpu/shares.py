@@ -31,13 +31,14 @@ def in_shares(units: int, work: Callable[[range], Result]) -> list[Result]:
     sums over shares are the same in every run.
     """
     threads = min(torch.get_num_threads(), units)
+    inference = torch.is_inference_mode_enabled()  # a switch of each thread, like the one for gradients
     if threads <= 1:
-        return [_silently(work, range(units))] if units else []
+        return [_silently(work, range(units), inference)] if units else []
     edges = [units * place // threads for place in range(threads + 1)]
-    pending = [_workers(threads).submit(_silently, work, range(*pair)) for pair in itertools.pairwise(edges)]
+    pending = [_workers(threads).submit(_silently, work, range(*pair), inference) for pair in itertools.pairwise(edges)]
     return [share.result() for share in pending]
 
 
-def _silently(work: Callable[[range], Result], units: range) -> Result:
-    with torch.no_grad():  # a switch of each thread
+def _silently(work: Callable[[range], Result], units: range, inference: bool) -> Result:
+    with torch.no_grad(), torch.inference_mode(inference):
         return work(units)

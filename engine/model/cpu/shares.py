@@ -40,5 +40,6 @@ def in_shares(units: int, work: Callable[[range], Result]) -> list[Result]:
 
 
 def _silently(work: Callable[[range], Result], units: range, inference: bool) -> Result:
-    with torch.no_grad(), torch.inference_mode(inference):
+    # In this order: leaving inference mode would turn gradients on again.
+    with torch.inference_mode(inference), torch.no_grad():
         return work(units)

@@ -112,13 +112,16 @@ def tokenizer_table(vocabulary: Vocabulary) -> dict[str, Any]:
     """tokenizer.json: letters one by one, spaces as separators, CTC's merging on the way back."""
     roles = {token for token in special_tokens(vocabulary).values() if token}
     specials = {token: place for place, token in enumerate(vocabulary.tokens) if token in roles}
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     blank = vocabulary.tokens[vocabulary.blank]
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [{"id": place, "content": token, **flags} for token, place in specials.items()],
+        # The blank is not special: those are dropped before repeats are merged, and LL would become L.
+        "added_tokens": [
+            {"id": place, "content": token, **flags, "special": token != blank} for token, place in specials.items()
+        ],
         "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": vocabulary.separator},
         "pre_tokenizer": {"type": "Split", "pattern": {"Regex": ""}, "behavior": "Isolated", "invert": False},
         "post_processor": None,

@@ -46,21 +46,28 @@ class SoundProgress:
     def advance(self, path: Path, samples: int) -> None:
         """That much more of the file is done."""
         with self._lock:
-            self._heard[path] = self._heard.get(path, 0.0) + samples / SAMPLE_RATE
-            self._bar.update(samples / SAMPLE_RATE)
+            seconds = samples / SAMPLE_RATE
+            self._heard[path] = self._heard.get(path, 0.0) + seconds
+            self._set_total(self._bar.total, self._bar.n + seconds)
+            self._bar.update(seconds)
 
     def finish(self, path: Path) -> None:
         """The file is done, or has failed: from now on it counts as long as it was."""
         with self._lock:
             self._finished += 1
             if self._is_shown:
-                self._bar.total += self._heard.get(path, 0.0) - self._promised.get(path, 0.0)
+                change = self._heard.get(path, 0.0) - self._promised.get(path, 0.0)
+                self._set_total(self._bar.total + change, self._bar.n)
                 self._describe()
 
     def clear(self) -> None:
         """Make room for a line; the bar comes back below it."""
         with self._lock:
             self._bar.clear()
+
+    def _set_total(self, total_s: float, done_s: float) -> None:
+        """Headers may promise less than there is, and sums of seconds are rounded."""
+        self._bar.total = max(total_s, done_s)
 
     def _describe(self) -> None:
         files = len(self._promised)

@@ -129,7 +129,8 @@ def tokenizer_table(vocabulary: Vocabulary) -> dict[str, Any]:
             "type": "CTC",
             "pad_token": blank,
             "word_delimiter_token": vocabulary.separator,
-            "cleanup": False,
+            # Only with it do readers put spaces for separators; the English it tidies besides needs letters " " or ".".
+            "cleanup": True,
         },
         "model": {
             "type": "WordLevel",

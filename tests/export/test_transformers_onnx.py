@@ -5,12 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from tokenizers import Tokenizer
 from transformers import Wav2Vec2Processor
 
 from engine.text.ctc import decode_words, text_of
@@ -35,6 +37,8 @@ OPTIMUM = (
     "certifi",
 )
 """Needs transformers before 4.58, so it lies in a folder of its own and runs in a process of its own."""
+
+SENTENCE = "WE'LL SEE ALL THREE"
 
 CONFIGS = {"layer": LAYER_PRE, "group": GROUP_POST}
 
@@ -134,16 +138,35 @@ def test_a_tokenizer_of_another_script():
     assert [token["content"] for token in table["added_tokens"]] == ["[PAD]"]
 
 
+def frames_of(text):
+    """Token ids of CTC frames that spell `text`: each letter twice, then a blank."""
+    names = [VOCABULARY.separator if letter == " " else letter for letter in text]
+    return [number for name in names for number in (*[VOCABULARY.tokens.index(name)] * 2, VOCABULARY.blank)]
+
+
+def test_letters_are_merged_and_words_separated(folders):
+    """By the library whose rules transformers.js follows: random weights spell no words."""
+    _, folder = folders["layer"]
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    assert tokenizer.decode(frames_of(SENTENCE), skip_special_tokens=True) == SENTENCE
+
+
+def find_uv():
+    """uv of the system, or the one that `./studio` has set up."""
+    return shutil.which("uv") or shutil.which("uv", path=str(Path(__file__).parents[2] / ".studio" / "uv" / "bin"))
+
+
 @pytest.fixture(scope="session")
 def optimum_folder(request):
     """Optimum beside this environment, kept in pytest's cache. Skipped where it cannot be installed."""
     folder = request.config.cache.mkdir("optimum") / "packages"
     done = folder / "complete"
     if not done.exists():
-        if shutil.which("uv") is None:
+        uv = find_uv()
+        if uv is None:
             pytest.skip("Optimum is installed by uv, which is not here")
         shutil.rmtree(folder, ignore_errors=True)
-        order = ["uv", "pip", "install", "--quiet", "--target", str(folder), "--no-deps", *OPTIMUM]
+        order = [uv, "pip", "install", "--quiet", "--target", str(folder), "--no-deps", *OPTIMUM]
         try:
             subprocess.run(order, capture_output=True, text=True, check=True, timeout=120)
         except (subprocess.SubprocessError, OSError) as error:
@@ -190,7 +213,7 @@ BY_TRANSFORMERS_JS = """
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import fs from 'node:fs';
-const [packages, waveform, parent, ...names] = process.argv.slice(2);
+const [packages, waveform, frames, parent, ...names] = process.argv.slice(2);
 const entry = createRequire(packages + '/package.json').resolve('@huggingface/transformers');
 const { pipeline, env } = await import(pathToFileURL(entry));
 env.allowRemoteModels = false;
@@ -200,6 +223,7 @@ const samples = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byte
 for (const name of names) {
   const recognize = await pipeline('automatic-speech-recognition', name, { dtype: 'fp32' });
   console.log(JSON.stringify((await recognize(samples)).text));
+  console.log(JSON.stringify(recognize.tokenizer.decode(JSON.parse(frames), { skip_special_tokens: true })));
 }
 """
 
@@ -213,9 +237,11 @@ def test_transformers_js_opens_it_as_it_is(folders, recording, tmp_path):
         shutil.copytree(folder, tmp_path / norm)
     recording.astype(np.float32).tofile(tmp_path / "waveform.f32")
     (tmp_path / "run.mjs").write_text(BY_TRANSFORMERS_JS)
-    order = ["node", tmp_path / "run.mjs", packages, tmp_path / "waveform.f32", tmp_path, *folders]
+    frames = json.dumps(frames_of(SENTENCE))
+    order = ["node", tmp_path / "run.mjs", packages, tmp_path / "waveform.f32", frames, tmp_path, *folders]
     run = subprocess.run([str(part) for part in order], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     texts = [json.loads(line) for line in run.stdout.strip().splitlines()]
-    for (model, _), text in zip(folders.values(), texts, strict=True):
+    assert texts[1::2] == [SENTENCE] * len(folders)
+    for (model, _), text in zip(folders.values(), texts[::2], strict=True):
         assert text == text_of(decode_words(expected(model, recording)[0], VOCABULARY))

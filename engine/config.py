@@ -129,6 +129,10 @@ class MaskingConfig:
     channel_length: int = setting(64, "channels in a span")
 
 
+SPECTRUM_BANDS = 64
+"""Mel bands of objective.spectra, given by as many channels."""
+
+
 @dataclass(frozen=True)
 class ObjectiveConfig:
     """The pre-training loss (paper section 3.2, equations 2 to 4; reference sections 10, 12, 13)."""
@@ -140,6 +144,11 @@ class ObjectiveConfig:
     feature_grad_mult: float = setting(1.0, "scale of the gradient into the convolutions (0.1 for group norm)")
     center_codes: bool = setting(
         False, "start the quantizer's bias where the first batch's mean logits are 0, against an early collapse"
+    )
+    spectra: bool = setting(
+        False,
+        "teach only the convolutions, and them the log mel spectrum: a start for small pre-trainings (--from), which "
+        "is not of the paper",
     )
     gumbel_start: float = setting(2.0, "Gumbel temperature at the first update")
     gumbel_min: float = setting(0.5, "least Gumbel temperature")
@@ -156,6 +165,17 @@ class CtcConfig:
     vocabulary: str | None = setting(None, "vocab.json to use; none takes the 28 English symbols")
     freeze_updates: int = setting(0, "updates in which only the CTC head learns")
     train_convolutions: bool = setting(False, "let the convolutions learn too (the recipes keep them frozen)")
+    prior_weight: float = setting(
+        0.0,
+        "0 to 1: divide the symbols' probabilities by their mean to this power in the loss, so that a small model with "
+        "few labels does not stay at blanks (arXiv 2406.02560); 0 as published",
+    )
+    prior_updates: int = setting(0, "updates in which ctc.prior_weight falls to 0, evenly; 0 keeps it")
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a weight out of range."""
+        if not 0 <= self.prior_weight <= 1 or self.prior_updates < 0:
+            raise ConfigError("ctc.prior_weight must lie between 0 and 1, and ctc.prior_updates be 0 or more")
 
 
 @dataclass(frozen=True)
@@ -286,6 +306,11 @@ class RunConfig:
                 raise ConfigError(f"dropout.{key}={value} must lie between 0 and 1")
         if self.loop.updates < 1 or self.loop.accumulate < 1 or self.loop.batch_s <= 0:
             raise ConfigError("loop.updates, loop.accumulate and loop.batch_s must be above 0")
+        if self.objective.spectra and self.model.conv_channels[-1] < SPECTRUM_BANDS:
+            raise ConfigError(
+                f"objective.spectra needs {SPECTRUM_BANDS} channels or more at the end of model.conv_channels, not "
+                f"{self.model.conv_channels[-1]}"
+            )
         if self.data.weights and self.data.train and len(self.data.weights) != len(self.data.train):
             raise ConfigError(
                 f"data.weights has {len(self.data.weights)} values for {len(self.data.train)} in data.train; "

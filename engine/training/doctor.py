@@ -166,6 +166,8 @@ class Doctor:
         """What a step event over `updates` updates and `count` masked frames (sentences) tells, with its signs."""
         if self._run.task == "finetune":
             return self._examine_writing(event, signs, updates)
+        if self._run.objective.spectra:
+            return []
         found = [*self._examine_codes(event, signs, count)]
         if event.step <= self._trained_from or event.accuracy is None:
             return found

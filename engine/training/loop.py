@@ -187,7 +187,7 @@ class Trainer:
         eta_s = (loop.updates - progress.step) * (progress.elapsed_s - self._elapsed_before) / here
         if loop.time_limit_s > 0:
             eta_s = min(eta_s, max(0.0, loop.time_limit_s - progress.elapsed_s))
-        pretraining = self.run.task == "pretrain"
+        pretraining = self.run.task == "pretrain" and not self.run.objective.spectra
         temperature = gumbel_temperature(progress.step - 1, self.run.objective) if pretraining else None
         return self._meter.read(progress.step, rate, progress.elapsed_s, eta_s, temperature, progress.audio_s)
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from engine.config import ObjectiveConfig
+from engine.config import CtcConfig, ObjectiveConfig
 from engine.model.pretraining import PretrainingOutput
 
 
@@ -63,16 +63,46 @@ def pretraining_loss(output: PretrainingOutput, objective: ObjectiveConfig, code
     )
 
 
-def ctc_loss(logits: Tensor, frame_lengths: Tensor, targets: Tensor, target_lengths: Tensor, blank: int) -> Tensor:
+def ctc_loss(
+    logits: Tensor,
+    frame_lengths: Tensor,
+    targets: Tensor,
+    target_lengths: Tensor,
+    blank: int,
+    prior_weight: float = 0.0,
+) -> Tensor:
     """Summed over the batch, nats. `logits` (B, T, tokens), `targets` (B, longest) or all in one row.
 
     Sentences that no path can spell count as zero. cuDNN's own CTC is left out: it has other rules for lengths.
+
+    `prior_weight` a above 0 scores a path with p(token | frame) / p(token)^a, where p(token) is the mean over the
+    batch's frames (Huang and others, arXiv 2406.02560, there from counts of the whole epoch). A network that writes
+    blanks only then gains nothing by it, so that a small one with few labels does not stay there; 0 is the CTC of the
+    paper.
     """
-    log_probs = F.log_softmax(logits.float(), dim=-1).transpose(0, 1)
+    scores = logits.float()
+    valid = torch.arange(logits.shape[1], device=logits.device)[None, :] < frame_lengths[:, None]
+    normalizer = torch.zeros_like(scores[:, 0, 0])
+    if prior_weight > 0:
+        log_prior = scores.detach().log_softmax(dim=-1)[valid].logsumexp(dim=0) - valid.sum().log()
+        adjusted = scores - prior_weight * log_prior
+        # ctc_loss wants scores that sum to 1 in each frame: what that takes off is put back.
+        per_frame = scores.logsumexp(dim=-1) - adjusted.logsumexp(dim=-1)
+        normalizer = per_frame.masked_fill(~valid, 0).sum(dim=-1)
+        scores = adjusted
+    log_probs = F.log_softmax(scores, dim=-1).transpose(0, 1)
     with torch.backends.cudnn.flags(enabled=False):
-        return F.ctc_loss(
-            log_probs, targets, frame_lengths, target_lengths, blank=blank, reduction="sum", zero_infinity=True
+        losses = F.ctc_loss(
+            log_probs, targets, frame_lengths, target_lengths, blank=blank, reduction="none", zero_infinity=True
         )
+    # zero_infinity leaves 0 exactly where there is no path.
+    return torch.where(losses == 0, losses, losses + normalizer).sum()
+
+
+def prior_weight(update: int, ctc: CtcConfig) -> float:
+    """`ctc.prior_weight`, or what is left of it after `update` of the `ctc.prior_updates` in which it falls to 0."""
+    left = 1 - update / ctc.prior_updates if ctc.prior_updates else 1.0
+    return ctc.prior_weight * max(left, 0.0)
 
 
 def gumbel_temperature(update: int, objective: ObjectiveConfig) -> float:

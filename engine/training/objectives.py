@@ -23,7 +23,7 @@ from engine.text.error_rate import error_rates
 from engine.text.vocabulary import Vocabulary
 from engine.training.device import autocast
 from engine.training.doctor import is_collapsed
-from engine.training.losses import ctc_loss, gumbel_temperature, pretraining_loss
+from engine.training.losses import ctc_loss, gumbel_temperature, pretraining_loss, prior_weight
 from engine.training.prefetch import PlacedBatch, place
 from engine.training.world import ALONE, World
 
@@ -191,7 +191,9 @@ class Finetuning:
         """Choose what learns in this update."""
         self.model.freeze_for(step, self.run.ctc)
 
-    def _forward(self, batch: FinetuningBatch | PlacedBatch) -> tuple[Tensor, Tensor, Tensor]:
+    def _forward(
+        self, batch: FinetuningBatch | PlacedBatch, prior_weight: float = 0.0
+    ) -> tuple[Tensor, Tensor, Tensor]:
         arrays = place(batch, self.device).tensors
         forward = self.forward if self.model.training else self.model
         with autocast(self.device, self.precision):
@@ -199,12 +201,13 @@ class Finetuning:
                 arrays["waveform"], arrays["lengths"], arrays.get("time_mask"), arrays.get("channel_mask")
             )
         targets, target_lengths = arrays["targets"], arrays["target_lengths"]
-        return ctc_loss(logits, frame_lengths, targets, target_lengths, self.vocabulary.blank), logits, frame_lengths
+        loss = ctc_loss(logits, frame_lengths, targets, target_lengths, self.vocabulary.blank, prior_weight)
+        return loss, logits, frame_lengths
 
-    def contribution(self, batch: FinetuningBatch | PlacedBatch, step: int) -> Contribution:  # noqa: ARG002
+    def contribution(self, batch: FinetuningBatch | PlacedBatch, step: int) -> Contribution:
         """Loss over the sentences."""
         placed = place(batch, self.device)
-        loss, logits, frame_lengths = self._forward(placed)
+        loss, logits, frame_lengths = self._forward(placed, prior_weight(step, self.run.ctc))
         with torch.no_grad():
             valid = valid_frames(frame_lengths, logits.shape[1])
             written = valid & (logits.argmax(dim=-1) != self.vocabulary.blank)

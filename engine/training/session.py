@@ -23,6 +23,7 @@ from engine.data.selection import Selection, select_clips
 from engine.events import PROTOCOL_VERSION, Evaluation, Failed, Finished, Started, Warned
 from engine.model.ctc import CtcModel
 from engine.model.pretraining import PretrainingModel
+from engine.model.spectra import SpectraModel
 from engine.text.vocabulary import Vocabulary, VocabularyError
 from engine.training.checkpoint import (
     Checkpoint,
@@ -41,6 +42,7 @@ from engine.training.objectives import Filler, Finetuning, Objective, Pretrainin
 from engine.training.optimizer import build_optimizer
 from engine.training.parallel import spread
 from engine.training.run_folder import RunFolder
+from engine.training.spectra import SpectraLearning
 from engine.training.stopping import StopSignals
 from engine.training.update_plan import MicroBatch, UpdatePlan, check_sharing
 from engine.training.world import ALONE, World, is_lost
@@ -79,11 +81,14 @@ def build_learner(run: RunConfig, resumed: Checkpoint | None = None, world: Worl
         run = dataclasses.replace(run, model=start.config.model)
     objective: Objective
     if run.task == "pretrain":
-        model = PretrainingModel(run)
+        model = SpectraModel(run) if run.objective.spectra else PretrainingModel(run)
         origin = resumed or start
         if origin is not None:
             build_pretraining_model(origin)  # refuses a checkpoint of the other task
             load_weights(model, origin.model, origin.run)
+        if isinstance(model, SpectraModel):
+            objective = SpectraLearning(run, model.to(device), device, precision)
+            return Learner(run, objective, device, precision, codebook_trained=False)
         objective = Pretraining(run, model.to(device), device, precision)
         return Learner(run, objective, device, precision, codebook_trained=True)
     if resumed is not None:

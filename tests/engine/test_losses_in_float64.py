@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from engine.config import DropoutConfig, ModelConfig, ObjectiveConfig, RunConfig
+from engine.config import CtcConfig, DropoutConfig, ModelConfig, ObjectiveConfig, RunConfig
 from engine.masking import draw_distractors, draw_spans, draw_time_mask
 from engine.model.context_network import ContextNetwork
 from engine.model.ctc import CtcModel
 from engine.model.pretraining import PretrainingModel
-from engine.training.losses import ctc_loss, pretraining_loss
+from engine.training.losses import ctc_loss, pretraining_loss, prior_weight
 
 NO_DROPOUT = DropoutConfig(**{field.name: 0.0 for field in dataclasses.fields(DropoutConfig)})
 
@@ -97,7 +97,11 @@ def test_the_whole_pretraining_loss(norm):
 
 def ctc_by_paths(logits, target, blank):
     """-log of the sum over all paths, by the forward recursion over the target with blanks between its letters."""
-    probabilities = soft(logits)
+    return ctc_of_scores(soft(logits), target, blank)
+
+
+def ctc_of_scores(probabilities, target, blank):
+    """The same for scores of each frame (frames, tokens), which need not sum to 1."""
     labels = [blank]
     for letter in target:
         labels += [letter, blank]
@@ -132,6 +136,39 @@ def test_ctc_over_all_paths(blank):
     assert float(found) == pytest.approx(wanted[0] + wanted[1], rel=1e-5)
     enough = ctc_loss(torch.from_numpy(logits[2:, :3]).float(), torch.tensor([3]), padded[2:], torch.tensor([2]), blank)
     assert float(enough) == pytest.approx(ctc_by_paths(logits[2, :3], [3, 3], blank), rel=1e-5)
+
+
+def test_ctc_with_priors_over_all_paths():
+    """Scores are p(token | frame) / p(token)^0.7; loss and gradient by brute force and by small steps."""
+    rng = np.random.default_rng(2)
+    logits = rng.normal(size=(3, 9, 5)) * 2
+    logits[..., 0] += 3
+    frames, targets = [9, 6, 2], [[1, 2, 2], [4], [3, 3]]
+
+    def by_paths(moved, prior):
+        parts = [soft(row[:count]) / prior**0.7 for row, count in zip(moved, frames, strict=True)]
+        return sum(ctc_of_scores(part, target, 0) for part, target in zip(parts[:2], targets[:2], strict=True))
+
+    prior = np.concatenate([soft(row[:count]) for row, count in zip(logits, frames, strict=True)]).mean(axis=0)
+    tensor = torch.from_numpy(logits).float().requires_grad_()
+    padded = torch.tensor([[1, 2, 2], [4, 1, 1], [3, 3, 1]])
+    found = ctc_loss(tensor, torch.tensor(frames), padded, torch.tensor([3, 1, 2]), blank=0, prior_weight=0.7)
+    assert found.item() == pytest.approx(by_paths(logits, prior), rel=1e-5)
+    found.backward()
+    for place in [(0, 0, 0), (0, 3, 2), (0, 8, 4), (1, 2, 0), (1, 5, 1), (1, 7, 0), (2, 1, 3)]:
+        up, down = logits.copy(), logits.copy()
+        up[place] += 1e-5
+        down[place] -= 1e-5
+        slope = (by_paths(up, prior) - by_paths(down, prior)) / 2e-5
+        assert float(tensor.grad[place]) == pytest.approx(slope, abs=1e-4), place
+
+
+def test_the_weight_of_the_prior_falls_evenly():
+    assert [prior_weight(step, CtcConfig(prior_weight=0.6, prior_updates=3)) for step in range(5)] == pytest.approx(
+        [0.6, 0.4, 0.2, 0, 0]
+    )
+    assert prior_weight(10**6, CtcConfig(prior_weight=0.6)) == 0.6
+    assert prior_weight(0, CtcConfig()) == 0
 
 
 # Draws, over thousands

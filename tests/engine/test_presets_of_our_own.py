@@ -38,7 +38,9 @@ def test_quick_ones_come_first_and_the_largest_last(tmp_path):
     }
     assert listed["pretrain"] == [
         "quick-pretrain",
+        "tiny-spectra",
         "tiny-pretrain",
+        "small-spectra",
         "small-pretrain",
         "base-pretrain",
         "large-pretrain",

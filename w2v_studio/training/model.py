@@ -357,10 +357,11 @@ class TrainingModel(QObject):
         return [*([corrections] if corrections else []), *(item for item in found if item.path != own)]
 
 
-def _size(preset: Preset) -> tuple[int, bool, float]:
-    """What a preset asks of the machine: first the network, then the length of the run."""
+def _size(preset: Preset) -> tuple[int, bool, bool, float]:
+    """What a preset asks of the machine: first the network, then the length of the run; a network's start goes first."""
     model, loop = preset.config.model, preset.config.loop
-    return model.embed_dim * model.layers, loop.time_limit_s == 0, loop.updates * loop.batch_s
+    starts = preset.config.objective.spectra
+    return model.embed_dim * model.layers, loop.time_limit_s == 0, not starts, loop.updates * loop.batch_s
 
 
 def _last_line(path: Path) -> str:

@@ -358,7 +358,7 @@ class TrainingModel(QObject):
 
 
 def _size(preset: Preset) -> tuple[int, bool, bool, float]:
-    """What a preset asks of the machine: first the network, then the length of the run; a network's start goes first."""
+    """What a preset asks of the machine: the network, then the length of the run; a start comes first."""
     model, loop = preset.config.model, preset.config.loop
     starts = preset.config.objective.spectra
     return model.embed_dim * model.layers, loop.time_limit_s == 0, not starts, loop.updates * loop.batch_s

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.text.vocabulary import Vocabulary
-from export.external_data import has_external_data
+from export.constant_growth import MOST_FOLDED_BYTES as MOST_FOLDED_BYTES
+from export.graph_check import check_graph
+from export.graph_contract import Sizes, check_contract, context_contract, features_contract
 from export.precisions import PrecisionTable, read_table
 
 FORMAT_VERSION = 1
@@ -41,6 +43,7 @@ RANGES = {
     "sample_rate": (16000, 16000),
     "stride_samples": (1, 16000),
     "receptive_field_samples": (1, 160_000),
+    "channels": (1, 65536),
     "codebook_groups": (1, 64),
     "codebook_entries": (1, 65536),
     "mask_prob": (0.0, 1.0),
@@ -143,8 +146,7 @@ def open_bundle(folder: Path) -> Bundle:
         if not (folder / name).is_file():
             raise BundleError(f"the bundle {folder} lacks {name}; export it again or copy the whole folder")
     vocabulary = _read_vocabulary(folder / VOCABULARY_FILE, card)
-    for name in (FEATURES_FILE, CONTEXT_FILE):
-        _check_graph(folder / name)
+    _check_graphs(folder, card, vocabulary)
     return Bundle(folder, card, vocabulary)
 
 
@@ -208,10 +210,17 @@ def _read_vocabulary(path: Path, card: BundleCard) -> Vocabulary:
         raise BundleError(f"{path} cannot be used ({error}); export the bundle again") from error
 
 
-def _check_graph(path: Path) -> None:
-    try:
-        external = has_external_data(path)
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{path} is not an ONNX graph ({error}); export it again or copy the whole folder") from error
-    if external:
-        raise BundleError(f"{path} takes weights from other files, which a bundle must not; export the bundle again")
+def _check_graphs(folder: Path, card: BundleCard, vocabulary: Vocabulary) -> None:
+    sizes = Sizes(card.channels, card.codebook_groups, card.codebook_entries, len(vocabulary))
+    for name, contract in ((FEATURES_FILE, features_contract(sizes)), (CONTEXT_FILE, context_contract(sizes))):
+        path = folder / name
+        try:
+            form = check_graph(path)
+        except (OSError, ValueError) as error:
+            raise BundleError(
+                f"{path} is not an ONNX graph that can be used ({error}); export it again or copy the whole folder"
+            ) from error
+        try:
+            check_contract(form, contract)
+        except ValueError as error:
+            raise BundleError(f"{path} does not fit this bundle ({error}); export the bundle again") from error

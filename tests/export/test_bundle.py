@@ -4,42 +4,16 @@ import json
 import subprocess
 import sys
 
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from engine.text.vocabulary import Vocabulary
-from export.bundle import FORMAT_VERSION, BundleCard, BundleError, open_bundle, write_card
-from export.external_data import has_external_data
-
-CARD = BundleCard(name="Zoë", channels=8, parity={"logits": 1e-6}, licence="CC0")
-
-
-def small_graph(tensor=None) -> onnx.ModelProto:
-    weight = tensor or numpy_helper.from_array(np.ones((4, 4), np.float32), "w")
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 4])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 4])
-    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [x], [y], [weight])
-    return helper.make_model(graph)
-
-
-def outside(location: str) -> TensorProto:
-    tensor = numpy_helper.from_array(np.ones((4, 4), np.float32), "w")
-    onnx.external_data_helper.set_external_data(tensor, location)
-    tensor.ClearField("raw_data")
-    return tensor
+from export.bundle import FORMAT_VERSION, BundleError, open_bundle
+from tests.export.plain_graphs import CARD, context_graph, features_graph, write_bundle
 
 
 @pytest.fixture
 def folder(tmp_path):
-    place = tmp_path / "bundle"
-    place.mkdir()
-    for name in ("features.onnx", "context.onnx"):
-        onnx.save(small_graph(), place / name)
-    Vocabulary.english().save(place / "vocab.json")
-    write_card(place, CARD)
-    return place
+    return write_bundle(tmp_path / "bundle")
 
 
 def change_card(folder, **values):
@@ -161,42 +135,76 @@ def test_a_torn_graph(folder):
         open_bundle(folder)
 
 
-def test_weights_outside_the_bundle_are_refused(folder):
-    onnx.save(small_graph(outside("../../secret.bin")), folder / "context.onnx")
-    with pytest.raises(BundleError, match="other files"):
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda graph: graph.input[0], r"no input 'latents', only 'input_values'"),
+        (lambda graph: graph.output[1], r"no output 'logits', only 'contexts', 'input_values'"),
+    ],
+)
+def test_other_names(folder, change, told):
+    proto = context_graph()
+    change(proto.graph).name = "input_values"
+    (folder / "context.onnx").write_bytes(proto.SerializeToString())
+    # A graph whose operations take what it does not have is refused as such, before anybody looks for names.
+    with pytest.raises(BundleError, match=rf"context\.onnx .*({told}|which nothing before it gives)"):
         open_bundle(folder)
 
 
-def _in_constant(tensor):
-    node = helper.make_node("Constant", [], ["w"], value=tensor)
-    return helper.make_model(helper.make_graph([node], "g", [], []))
+def _set_axis(place, axis, size):
+    def change(features, context):
+        values = {value.name: value for proto in (features, context) for value in proto.graph.output}
+        values |= {f"{value.name}.in": value for proto in (features, context) for value in proto.graph.input}
+        values[place].type.tensor_type.shape.dim[axis].dim_value = size
+
+    return change
 
 
-def _in_branch(tensor):
-    inner = helper.make_graph([], "inner", [], [], [tensor])
-    node = helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner)
-    return helper.make_model(helper.make_graph([node], "g", [], []))
+def _drop_axis(features, context):
+    del features.graph.output[0].type.tensor_type.shape.dim[2]
 
 
-def _in_function(tensor):
-    node = helper.make_node("Constant", [], ["w"], value=tensor)
-    function = helper.make_function("own", "F", [], ["w"], [node], [helper.make_opsetid("", 20)])
-    return helper.make_model(helper.make_graph([], "g", [], []), functions=[function])
+def _other_kind(features, context):
+    context.graph.input[1].type.tensor_type.elem_type = 7
 
 
-def _in_sparse(tensor):
-    proto = helper.make_model(helper.make_graph([], "g", [], []))
-    proto.graph.sparse_initializer.add().values.CopyFrom(tensor)
-    return proto
+def _no_axes(features, context):
+    context.graph.output[0].type.tensor_type.ClearField("shape")
 
 
-@pytest.mark.parametrize("place", [small_graph, _in_constant, _in_branch, _in_function, _in_sparse])
-def test_outside_tensors_are_found_anywhere(tmp_path, place):
-    path = tmp_path / "graph.onnx"
-    path.write_bytes(place(outside("weights.bin")).SerializeToString())
-    assert has_external_data(path)
-    path.write_bytes(place(numpy_helper.from_array(np.ones(3, np.float32), "w")).SerializeToString())
-    assert not has_external_data(path)
+def _further_input(features, context):
+    context.graph.input.append(context.graph.input[0])
+    context.graph.input[-1].name = "password"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (_set_axis("latents", 2, 512), r"features\.onnx .*'latents' has 512 elements .* say 8"),
+        (_set_axis("latents.in", 2, 512), r"context\.onnx .*'latents' has 512 elements .* say 8"),
+        (_set_axis("code_probs", 3, 320), r"'code_probs' has 320 elements"),
+        (_set_axis("logits", 2, 33), r"gives 33 values a frame for 32 tokens: the vocabulary belongs to another"),
+        (_set_axis("waveform.in", 1, 16000), r"'waveform' takes 16000 samples and no other"),
+        (_set_axis("latents.in", 0, 4), r"'latents' takes 4 batch and no other"),
+        (_drop_axis, r"'latents' has 2 axes, not 3"),
+        (_other_kind, r"'time_mask' holds numbers of the kind 7, not bool"),
+        (_no_axes, r"'contexts' does not say its axes"),
+        (_further_input, r"wants an input 'password'"),
+    ],
+)
+def test_graphs_that_the_card_does_not_fit(folder, change, told):
+    features, context = features_graph(), context_graph()
+    change(features, context)
+    write_bundle(folder, features, context)
+    with pytest.raises(BundleError, match=rf"{told}.*export the bundle again"):
+        open_bundle(folder)
+
+
+def test_one_row_at_a_time_is_enough(folder):
+    features = features_graph()
+    features.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    write_bundle(folder, features)
+    assert open_bundle(folder).card == CARD
 
 
 def test_opening_needs_no_torch(folder):

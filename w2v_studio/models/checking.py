@@ -48,22 +48,13 @@ def check_bundle(bundle: Bundle) -> BundleCheck:
         )
     speech = sample_speech()
     recognizer = Recognizer(bundle, "cpu")
-    try:
-        recognizer.warm_up()
-        began = time.perf_counter()
-        analysis = analyse(recognizer, speech)
-        taken = time.perf_counter() - began
-    except Exception as error:  # ONNX Runtime has a class of its own for each kind of failure
-        summary = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BundleError(f"{bundle.folder} loads but does not run ({summary}): export the model again") from error
+    recognizer.warm_up()
+    began = time.perf_counter()
+    analysis = analyse(recognizer, speech)
+    taken = time.perf_counter() - began
     for name, values in (("latents", analysis.latents), ("logits", analysis.logits)):
         if not np.isfinite(values).all():
             raise BundleError(f"{bundle.folder} gives numbers that are not finite ({name}): export the model again")
-    if analysis.logits.shape[1] != len(bundle.vocabulary):
-        raise BundleError(
-            f"{bundle.folder} gives {analysis.logits.shape[1]} values a frame for {len(bundle.vocabulary)} tokens: "
-            "its vocabulary belongs to another model"
-        )
     reason = cuda_obstacle()
     difference = None
     if not reason:

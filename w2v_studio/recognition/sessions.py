@@ -193,7 +193,9 @@ def _session(bundle: Bundle, path: Path, on_cuda: bool, threads: int) -> Any:
 def _reason(error: Exception) -> str:
     """One line, short enough for a message."""
     told = str(error)
-    if "Available memory of" in told or "Failed to allocate memory" in told or isinstance(error, MemoryError):
+    if "Available memory of" in told:
         return f"it asks for more than the {memory_limit() / 1e9:.1f} GB of memory that a model may take here"
+    if "Failed to allocate memory" in told or isinstance(error, MemoryError):
+        return "it asks for more memory than there is"
     line = told.strip().partition("\n")[0] or type(error).__name__
     return line if len(line) <= MOST_REASON else line[:MOST_REASON] + "…"

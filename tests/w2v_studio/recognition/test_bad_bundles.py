@@ -109,7 +109,7 @@ def test_the_limit_is_a_part_of_this_machines_memory():
 
 def test_a_graph_that_never_ends(tmp_path, monkeypatch):
     """No loop is let in, but many products of large matrices take as long."""
-    monkeypatch.setattr(sessions, "WARM_UP_LIMIT_S", 0.3)
+    monkeypatch.setattr(sessions, "WARM_UP_LIMIT_S", 0.1)
     nodes = [NODE("Reshape", ["latents", "column"], ["tall"]), NODE("Reshape", ["latents", "line"], ["wide"])]
     nodes.append(NODE("MatMul", ["tall", "wide"], ["square0"]))
     nodes += [NODE("MatMul", [f"square{place}", f"square{place}"], [f"square{place + 1}"]) for place in range(2000)]
@@ -217,11 +217,11 @@ def test_flipped_bytes(request, tmp_path, name, norm):
     large = [t.raw_data for t in onnx.load(folder / name).graph.initializer if len(t.raw_data) > 512]
     spared = ",".join(f"{content.find(data)}-{content.find(data) + len(data)}" for data in large)
     run = subprocess.run(
-        [sys.executable, "-c", FLIPS, folder, name, "0", "60", spared], capture_output=True, text=True, timeout=200
+        [sys.executable, "-c", FLIPS, folder, name, "0", "40", spared], capture_output=True, text=True, timeout=200
     )
     assert run.returncode == 0, run.stdout[-300:] + run.stderr[-3000:]
     outcomes = [line.split()[1] for line in run.stdout.splitlines()]
-    assert len(outcomes) == 60
+    assert len(outcomes) == 40
     assert {"refused", "works"} == set(outcomes)
 
 
@@ -231,7 +231,7 @@ def test_changed_numbers_of_a_real_export(small_bundle, tmp_path):
     proto = onnx.load(folder / "context.onnx")
     places = [place for place, tensor in enumerate(proto.graph.initializer) if tensor.data_type == TensorProto.INT64]
     outcomes = []
-    for seed in range(40):
+    for seed in range(25):
         draw = random.Random(seed)
         changed = onnx.ModelProto()
         changed.CopyFrom(proto)

@@ -11,7 +11,7 @@ from w2v_studio.assets import bundled_models_folder, resources_folder
 from w2v_studio.audio.files import read_audio
 from w2v_studio.bundles import default_bundle
 from w2v_studio.recognition.sessions import Recognizer
-from w2v_studio.recognition.transcribe import transcribe
+from w2v_studio.recognition.transcribe import Transcriber
 
 CORPUS = Path(__file__).parents[2].parent / "shared" / "speech"
 KEPT_OUT = re.compile(r"_[0-3]\.flac$")
@@ -28,8 +28,9 @@ def results(recognizer, manifest):
     with manifest.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file, delimiter="\t") if KEPT_OUT.search(row["path"])]
     waveforms = [read_audio(manifest.parent / row["path"]) for row in rows]
+    transcriber = Transcriber(recognizer)
     return [
-        (row["transcript"], transcribe(recognizer, waveform).text)
+        (row["transcript"], transcriber.transcribe([waveform]).text)
         for row, waveform in zip(rows, waveforms, strict=True)
     ]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from w2v_studio.audio.capture import MicrophoneCapture
 from w2v_studio.audio.devices import find_input_device
-from w2v_studio.audio.files import AudioFileError
+from w2v_studio.audio.files import read_audio
+from w2v_studio.audio.resample import SAMPLE_RATE
 
 Samples = NDArray[np.float32]
 TAIL_S = 0.6
@@ -76,7 +76,10 @@ class MicrophoneSource:
 
 
 class FileSource:
-    """A file as if it were spoken now: `read` gives what is due by `clock` (seconds), then some silence."""
+    """A file as if it were spoken now: `read` gives what is due by `clock` (seconds), then some silence.
+
+    Of any kind that `transcribe` takes; of a cut or damaged one what is there.
+    """
 
     overruns = 0
 
@@ -86,7 +89,9 @@ class FileSource:
         self._given = 0
         self._started_at = 0.0
         self._is_stopped = False
-        self.rate_hz = 0.0
+        self.rate_hz = float(SAMPLE_RATE)
+        self.warning = ""
+        """Once started: what of the file is missing, "" where nothing is."""
 
     @property
     def is_finished(self) -> bool:
@@ -94,13 +99,11 @@ class FileSource:
         return self._is_stopped or self._given >= len(self._waveform)
 
     def start(self) -> None:
-        """Read the file at its own rate. Raises AudioFileError."""
-        try:
-            samples, self.rate_hz = soundfile.read(self._path, dtype="float32", always_2d=True)
-        except (soundfile.LibsndfileError, OSError) as error:
-            raise AudioFileError(f"{self._path} cannot be played ({error}): choose a WAV, FLAC or Ogg file") from error
+        """Read the file. Raises AudioFileError."""
         tail = np.zeros(round(TAIL_S * self.rate_hz), np.float32)
-        self._waveform = np.concatenate((samples.mean(axis=1, dtype=np.float32), tail))
+        warnings: list[str] = []
+        self._waveform = np.concatenate((read_audio(self._path, warnings.append), tail))
+        self.warning = " ".join(warnings)
         self._started_at = self._clock()
 
     def read(self) -> Samples:

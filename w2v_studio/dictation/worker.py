@@ -25,7 +25,7 @@ from w2v_studio.dictation.decoders import make_decoders
 from w2v_studio.dictation.recording import RecordingError, RecordingWriter
 from w2v_studio.dictation.sample_queue import SampleQueue
 from w2v_studio.dictation.scope import Scope
-from w2v_studio.dictation.sources import SoundSource
+from w2v_studio.dictation.sources import FileSource, SoundSource
 from w2v_studio.recognition.live import LiveRecognizer
 from w2v_studio.recognition.live_settings import LiveSettings
 from w2v_studio.recognition.provider import ProviderError
@@ -88,6 +88,8 @@ class Listener(QObject):
             self.failed.emit(str(error))
             self._end(0.0)
             return
+        if isinstance(source, FileSource) and source.warning:
+            self.failed.emit(source.warning)
         self._source = source
         self.overruns = 0
         self._resampler = StreamResampler(source.rate_hz)

@@ -46,6 +46,7 @@ class InspectionModel(QObject):
     recognizer_changed = Signal()
     last_dictation_changed = Signal()
     problem_found = Signal(str)  # one sentence for people
+    warning_found = Signal(str)  # one sentence: the recording is open, but not all of it is there
     playing_changed = Signal(bool)
     position_changed = Signal(object)  # seconds in the recording that sound now, or None
 
@@ -260,6 +261,8 @@ class InspectionModel(QObject):
             self.clip = answer.clip
             self.clip_changed.emit()
             self.show_page(0)
+            if answer.warning:
+                self.warning_found.emit(answer.warning)
         elif isinstance(answer, SpectrogramAnswer):
             assert self.page is not None
             picture = answer.spectrogram

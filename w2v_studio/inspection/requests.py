@@ -44,10 +44,11 @@ class Letters:
 
 @dataclass(frozen=True)
 class ClipAnswer:
-    """The decoded recording."""
+    """The decoded recording; `warning` says what of the file is missing, "" where nothing is."""
 
     number: int
     clip: Clip
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,9 @@ class ClipRequest:
 
     def answer(self) -> ClipAnswer:
         """Raises what `read_audio` raises, and ClipError for a recording without a frame."""
-        return ClipAnswer(self.number, make_clip(self.path, read_audio(self.path)))
+        warnings: list[str] = []
+        clip = make_clip(self.path, read_audio(self.path, warnings.append))
+        return ClipAnswer(self.number, clip, " ".join(warnings))
 
 
 @dataclass(frozen=True)

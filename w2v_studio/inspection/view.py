@@ -161,6 +161,7 @@ class InspectionView(QWidget):
         model.recognizer_changed.connect(self._show_recognizer)
         model.last_dictation_changed.connect(lambda: self.heading.show_last_dictation(model.last_dictation is not None))
         model.problem_found.connect(self._show_problem)
+        model.warning_found.connect(lambda sentence: self.notice.say(sentence, "warning", "Dismiss"))
         model.playing_changed.connect(self.transport.show_playing)
         model.position_changed.connect(self._show_position)
 

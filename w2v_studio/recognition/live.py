@@ -1,6 +1,6 @@
 """Samples in, words out, while somebody speaks.
 
-                 block of 512 samples
+                 block of 512 samples, a constant offset taken out
                           |
         +-----------------+------------------+
         v                                    v
@@ -38,6 +38,7 @@ from w2v_studio.recognition.decoding.decoder import Decoder, build_decoder
 from w2v_studio.recognition.endpointer import Endpointer, Turn
 from w2v_studio.recognition.live_features import live_features
 from w2v_studio.recognition.live_settings import SAMPLES_PER_MS, LiveSettings
+from w2v_studio.recognition.offset_removal import OffsetRemoval
 from w2v_studio.recognition.pace import Pace
 from w2v_studio.recognition.segment import Segment
 from w2v_studio.recognition.sessions import Recognizer
@@ -100,13 +101,14 @@ class LiveRecognizer:
         self._stride_s, self._rate = recognizer.bundle.stride_s, card.sample_rate
         self._mask = LiveSpanMask(card.mask_prob, card.mask_length, card.mask_min_spans, mask_seed)
         self._endpointer = Endpointer(self.settings)
-        self._features = live_features(recognizer)
+        self._offset, self._features = OffsetRemoval(), live_features(recognizer)
         self._pace = Pace(self.settings)
         self.reset()
 
     def reset(self) -> None:
         """Forget everything and start a new stream at sample, frame and segment 0."""
-        for stage in (self._voice_activity, self._mask, self._endpointer, self._features, self._pace):
+        stages = (self._offset, self._voice_activity, self._mask, self._endpointer, self._features, self._pace)
+        for stage in stages:
             stage.reset()
         self._pending = np.zeros(0, np.float32)
         self._advanced_at = 0
@@ -161,7 +163,7 @@ class LiveRecognizer:
             return updates
         self._take_blocks(updates, 1)
         end = self._features.samples + len(self._pending)
-        self._features.push(self._pending)
+        self._features.push(self._offset.rest(self._pending))
         self._features.finish()
         if self.show_codes or self._segment is not None:
             self._advance(updates)
@@ -174,6 +176,7 @@ class LiveRecognizer:
         return updates
 
     def _take_block(self, block: NDArray[np.float32], updates: list[LiveUpdate]) -> None:
+        block = self._offset.take(block)
         self._features.push(block)
         turn = self._endpointer.feed(self._voice_activity.probability(block))
         self._keep_up_with_display(updates)

@@ -7,6 +7,8 @@ Three kinds of models (reference, streaming section 1):
 - layer norm: a frame depends on its own samples only. CachedFeatures; partial and final texts see the same latents.
 - layer norm behind a waveform of zero mean and unit variance: FrozenScaleFeatures. Partial texts use the mean and
   variance of the segment's first 3 s, frozen, so that frames can be kept; the final text those of the whole segment.
+  Quiet speech is raised before the model sees it (quiet_speech.py): for partial texts by the gain of the segment so
+  far, for the final text by that of the whole segment. Loud enough speech has gain 1 and the latents that are there.
 - group norm over time: RecomputedFeatures. The norm lies inside the graph and sees the window, so each partial decode
   computes its window anew. As windows have a greatest length, the cost of a second of sound is bounded all the same.
 """
@@ -19,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v_studio.recognition.history import History
+from w2v_studio.recognition.quiet_speech import gain, raised
 from w2v_studio.recognition.sessions import Recognizer
 
 Waveform = NDArray[np.float32]
@@ -105,12 +108,13 @@ class CachedFeatures:
     @property
     def nbytes(self) -> int:
         """Memory of all buffers, in bytes."""
-        return self._samples.nbytes + self._latents.nbytes
+        return self._samples.nbytes + self._latents.nbytes + self._raised.nbytes
 
     def reset(self) -> None:
         """Forget the stream."""
         self._samples = History(np.zeros(0, np.float32))
-        self._latents = History(np.zeros((0, self._recognizer.bundle.card.channels), np.float32))
+        self._latents = self._empty()
+        self.begin(0)
 
     def push(self, samples: Waveform) -> None:
         """Take the next samples of the stream."""
@@ -121,7 +125,6 @@ class CachedFeatures:
         start, ready = self._grid.stride * self.frames, self._grid.count(self.samples)
         features = self._recognizer.features(self._samples.between(start, max(start, self._grid.samples(ready))))
         self._latents.append(features.latents)
-        self._samples.forget(self._grid.stride * self.frames)
         return features.code_ids
 
     def finish(self) -> None:
@@ -129,13 +132,31 @@ class CachedFeatures:
         self._samples.append(np.zeros(self._grid.padding(self.samples), np.float32))
 
     def begin(self, first: int) -> None:
-        """Nothing: frames know no segments."""
+        """Frames know no segments, but how quiet speech is has to be found anew."""
+        self._segment_first = first
+        self._gain, self._mean = 1.0, np.float32(0)
+        self._raised = self._empty()
 
     def latents(self, first: int, last: int) -> NDArray[np.float32]:
-        """Latents of frames [first, last), (frames, channels)."""
-        return self._latents.between(first, last)
+        """Latents of frames [first, last), (frames, channels); raised where the segment is quiet so far."""
+        start = max(self._segment_first, self._latents.first)
+        heard = self._window(start, last)
+        wanted = gain(heard)
+        if wanted == 1:
+            return self._latents.between(first, last)
+        if wanted != self._gain:
+            self._gain, self._mean, self._raised = wanted, heard.mean(), self._empty()
+        self._raised.skip_to(start)
+        if last > self._raised.end:
+            more = (self._window(self._raised.end, last) - self._mean) * np.float32(wanted)
+            self._raised.append(self._recognizer.features(more).latents)
+        return self._raised.between(first, last)
 
-    exact_latents = latents
+    def exact_latents(self, first: int, last: int) -> NDArray[np.float32]:
+        """What offline recognition of frames [first, last) alone would see, (frames, channels)."""
+        heard = self._window(first, last)
+        seen = raised(heard)
+        return self._latents.between(first, last) if seen is heard else self._recognizer.features(seen).latents
 
     def skip(self, before: int) -> None:
         """Frames before that index need not be computed any more."""
@@ -146,6 +167,15 @@ class CachedFeatures:
     def forget(self, before: int) -> None:
         """Frames before that index will not be asked for."""
         self._latents.forget(before)
+        self._raised.forget(before)
+        self._samples.forget(self._grid.stride * min(before, self.frames))
+
+    def _window(self, first: int, last: int) -> Waveform:
+        start = self._grid.stride * first
+        return self._samples.between(start, start + self._grid.samples(last - first))
+
+    def _empty(self) -> History:
+        return History(np.zeros((0, self._recognizer.bundle.card.channels), np.float32))
 
 
 class RecomputedFeatures:
@@ -199,11 +229,11 @@ class RecomputedFeatures:
 
     def latents(self, first: int, last: int) -> NDArray[np.float32]:
         """Latents of frames [first, last) seen as one window, (frames, channels)."""
-        return self._recognizer.features(self._window(first, last)).latents
+        return self._recognizer.features(raised(self._window(first, last))).latents
 
     def exact_latents(self, first: int, last: int) -> NDArray[np.float32]:
         """The same."""
-        return self._recognizer.features(self._window(first, last)).latents
+        return self._recognizer.features(raised(self._window(first, last))).latents
 
     def skip(self, before: int) -> None:
         """Frames before that index need not be coded any more."""
@@ -251,7 +281,8 @@ class FrozenScaleFeatures(RecomputedFeatures):
             if last - start < FREEZE_FRAMES:
                 return super().latents(first, last)
             seconds = self._window(start, start + FREEZE_FRAMES)
-            self._scale = float(seconds.mean()), float(np.sqrt(seconds.var() + 1e-5))
+            # What is raised before it is normalised: the 1e-5 counts less.
+            self._scale = float(seconds.mean()), float(np.sqrt(seconds.var() + 1e-5 / gain(seconds) ** 2))
             self._kept.skip_to(start)
         self._kept.skip_to(oldest)
         if last > self._kept.end:

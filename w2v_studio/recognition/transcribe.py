@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 
 from engine.text.ctc import Word, text_of
 from w2v_studio.recognition.decoding.decoder import Decoder, build_decoder
+from w2v_studio.recognition.quiet_speech import raised
 from w2v_studio.recognition.sessions import Features, Recognizer
 from w2v_studio.recognition.speech_stretches import Stretch, StretchFinder
-from w2v_studio.recognition.voice_activity import VoiceActivity
+from w2v_studio.recognition.voice_activity import BLOCK_SAMPLES, VoiceActivity
 
 WINDOW_FRAMES = 1000
 """Most frames the context network sees at once: 20 s."""
@@ -36,6 +37,9 @@ OVERLAP_FRAMES = 100
 """Frames of context on each inner side of a window, 2 s: more than the 64 its positional convolution reaches."""
 SILENCE_PEAK = 1e-4
 """A recording that never exceeds this (-80 dBFS) has no speech in it; models invent letters in digital silence."""
+LEAST_SPEECH = 0.15
+"""A short recording none of whose blocks has this probability of speech is noise, from which models invent letters too.
+Noises and hum stay below 0.1, spoken digits in tight silence above."""
 
 Span = tuple[int, int]
 Waveform = NDArray[np.float32]
@@ -102,9 +106,20 @@ class Transcriber:
         yield self._whole(waveform)
 
     def _by_stretches(self, blocks: Iterator[Waveform]) -> Iterator[list[Word]]:
+        finder = StretchFinder(self._judge(), self._recognizer.grid)
+        yield from map(self._words_of, finder.find(blocks))
+
+    def _judge(self) -> VoiceActivity:
         if self._voice_activity is None:
             self._voice_activity = VoiceActivity()
-        yield from map(self._words_of, StretchFinder(self._voice_activity, self._recognizer.grid).find(blocks))
+        return self._voice_activity
+
+    def _has_speech(self, waveform: Waveform) -> bool:
+        """Whether any block may be speech, however quiet; after the first one the rest is not looked at."""
+        judge = self._judge()
+        judge.reset()
+        padded = np.pad(raised(waveform), (0, -len(waveform) % BLOCK_SAMPLES))
+        return any(judge.probability(block) >= LEAST_SPEECH for block in padded.reshape(-1, BLOCK_SAMPLES))
 
     def _words_of(self, stretch: Stretch) -> list[Word]:
         recognizer, samples = self._recognizer, stretch.samples
@@ -112,13 +127,15 @@ class Transcriber:
         end_s = start_s + len(samples) / recognizer.bundle.card.sample_rate
         if stretch.is_end and recognizer.caches_features:
             samples = recognizer.grid.pad_tail(samples)
-        latents = recognizer.features(samples).latents
+        latents = recognizer.features(raised(samples)).latents
         if len(latents) == 0:
             return []
         return _until(self._decoder.decode(recognizer.context(latents).logits, stretch.first_frame), end_s)
 
     def _whole(self, waveform: Waveform) -> list[Word]:
         if len(waveform) < self._recognizer.grid.field or np.abs(waveform).max() < SILENCE_PEAK:
+            return []
+        if self._cut == "auto" and not self._has_speech(waveform):
             return []
         logits = np.concatenate([logits for _, logits in _windows(self._recognizer, waveform, None)])
         duration_s = len(waveform) / self._recognizer.bundle.card.sample_rate
@@ -193,9 +210,7 @@ def _windows(
 ) -> Iterator[tuple[Features, NDArray[np.float32]]]:
     """Features and logits of the kept frames of each window."""
     grid = recognizer.grid
-    prepared = recognizer.normalized(waveform)
-    if recognizer.caches_features:
-        prepared = grid.pad_tail(prepared)
+    prepared = recognizer.normalized(raised(grid.pad_tail(waveform) if recognizer.caches_features else waveform))
     frames = grid.count(len(prepared))
     for (first, last), (start, stop) in window_spans(frames):
         end = grid.stride * first + grid.samples(last - first)

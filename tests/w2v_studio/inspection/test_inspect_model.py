@@ -179,3 +179,19 @@ def test_occurrences_are_heard_off_the_gui_thread(qtbot, recognizer, clip_path):
     assert len(player.programs[0].pieces) == len(model.occurrences) >= 1
     assert player.threads[0] is not threading.main_thread()
     model.close()
+
+
+def test_a_cut_file_is_shown_with_a_warning(qtbot, model, tmp_path, make_sound):
+    whole = tmp_path / "whole.flac"
+    soundfile.write(whole, make_sound(4.0, seed=1), 16000)
+    cut = tmp_path / "cut.flac"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with qtbot.waitSignal(model.warning_found, timeout=20000) as warning:
+        model.open_file(cut)
+    assert str(cut) in warning.args[0]
+    assert 0 < model.clip.duration_s < 4
+    said = []
+    model.warning_found.connect(said.append)
+    with qtbot.waitSignal(model.clip_changed, timeout=20000):
+        model.open_file(whole)
+    assert said == []

@@ -185,12 +185,12 @@ def test_presets_say_what_to_expect(name: str) -> None:
     assert preset.name == name
     assert len(preset.expects) > 80
     assert "\n" not in preset.expects
-    assert preset.task == ("pretrain" if name.endswith("pretrain") else "finetune")
+    assert preset.task == ("pretrain" if name.endswith(("pretrain", "spectra")) else "finetune")
 
 
 def test_tiny_presets_share_one_network_and_base_is_the_published_one() -> None:
     tiny = {name: load_preset(name).model for name in preset_names() if name.startswith(("tiny", "quick"))}
-    assert len(tiny) == 5
+    assert len(tiny) == 6
     assert len(set(map(str, tiny.values()))) == 1
     import torch
 

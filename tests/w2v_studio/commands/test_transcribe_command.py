@@ -163,6 +163,7 @@ def test_ctrl_c_ends_at_once_and_keeps_what_is_done(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     first = process.stdout.readline()
     process.send_signal(signal.SIGINT)

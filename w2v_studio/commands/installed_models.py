@@ -78,6 +78,7 @@ def add_model(options: argparse.Namespace) -> int:
         offer.language if offer and options.language == "en" else options.language,
         options.licence or (offer.licence if offer else ""),
         options.force,
+        options.adapter,
     )
     adder = ModelAdder()
     try:

@@ -29,6 +29,12 @@ def add_commands(commands: Any) -> None:
     adding.add_argument("--codebook", default="", metavar="PARENT", help="pre-trained parent to take the codebook from")
     adding.add_argument("--weights", choices=("fp32", "fp16"), default="fp32", help="fp16 halves the files")
     adding.add_argument("--language", default="en", help="language code of what it writes (default: en)")
+    adding.add_argument(
+        "--adapter",
+        default="",
+        metavar="CODE",
+        help="which language of a model with several (MMS), by its own code: fra (default: --language, else its own)",
+    )
     adding.add_argument("--licence", default="", help="licence of the weights, for the card")
     adding.add_argument("--force", action="store_true", help="replace the model of that name")
     info = actions.add_parser("info", help="all about one model")

@@ -23,6 +23,7 @@ from w2v_studio.models.checking import check_bundle
 from w2v_studio.models.sources import ModelSource, find_source, folder_name
 
 Say = Callable[[str], None]
+DEFAULT_LANGUAGE = "en"
 KEPT_LINES = 12
 """Last lines of a child's output that an error shows."""
 
@@ -33,15 +34,30 @@ class AddingCancelledError(Exception):
 
 @dataclass(frozen=True)
 class AddRequest:
-    """What to add and how. `codebook` is the pre-trained parent whose codes the model takes; `weights` fp32 or fp16."""
+    """What to add and how. `codebook` is the pre-trained parent whose codes the model takes; `weights` fp32 or fp16.
+
+    `adapter` chooses a language of a model with several (MMS), by the model's own code; `language` is that of the card.
+    Where only one of the two is given it stands for both.
+    """
 
     source: str
     name: str = ""
     codebook: str = ""
     weights: str = "fp32"
-    language: str = "en"
+    language: str = DEFAULT_LANGUAGE
     licence: str = ""
     force: bool = False
+    adapter: str = ""
+
+    @property
+    def chosen_adapter(self) -> str:
+        """What the conversion is told; "" leaves it to the model. Models of one language do not ask."""
+        return self.adapter or ("" if self.language == DEFAULT_LANGUAGE else self.language)
+
+    @property
+    def card_language(self) -> str:
+        """The language code of the card."""
+        return self.adapter if self.adapter and self.language == DEFAULT_LANGUAGE else self.language
 
 
 class ModelAdder:
@@ -121,11 +137,12 @@ class ModelAdder:
         if request.codebook:
             parent = Path(request.codebook).expanduser()
             order += ["--codebook", str(parent.absolute()) if parent.exists() else request.codebook]
+        order += ["--language", request.chosen_adapter] if request.chosen_adapter else []
         say(f"Reading {source.text}" if source.kind != "hub" else f"Downloading {source.text}")
         self._run(order, say)
         say("Writing the graphs and comparing them with the original")
         order = [*self._exporter, str(checkpoint), "--out", str(made), "--name", request.name]
-        order += ["--weights", request.weights, "--language", request.language]
+        order += ["--weights", request.weights, "--language", request.card_language]
         order += ["--description", f"From {source.text}"]
         order += ["--licence", request.licence] if request.licence else []
         self._run(order, say)

@@ -103,6 +103,28 @@ def test_a_failed_conversion_shows_its_last_sentence_and_leaves_nothing(tmp_path
     assert list(own_bundles_folder().iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("chosen", "conversion", "card"),
+    [
+        ({}, [], "en"),
+        ({"language": "ukr"}, ["--language", "ukr"], "ukr"),
+        ({"adapter": "ukr"}, ["--language", "ukr"], "ukr"),
+        ({"language": "uk", "adapter": "ukr"}, ["--language", "ukr"], "uk"),
+    ],
+)
+def test_the_language_of_a_model_with_several_reaches_the_conversion(tmp_path, chosen, conversion, card):
+    """MMS: without it the network would get the adapters and letters of another language."""
+    (tmp_path / "mms").mkdir()
+    says = "import json, sys; print('told ' + json.dumps(sys.argv[1:]))"
+    adder = ModelAdder((sys.executable, "-c", says), (sys.executable, "-c", says + "; sys.exit(1)"))
+    lines = []
+    with pytest.raises(BundleError):
+        adder.add(AddRequest(str(tmp_path / "mms"), **chosen), lines.append)
+    imported, exported = (json.loads(line.removeprefix("told ")) for line in lines if line.startswith("told "))
+    assert imported[4:] == conversion
+    assert exported[exported.index("--language") + 1] == card
+
+
 def test_a_conversion_can_be_cancelled(tmp_path):
     (tmp_path / "model.pt").write_bytes(b"never read")
     program = "import sys, signal; print('begun', flush=True); signal.pause()"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,6 +55,7 @@ def find_numbers(words: Sequence[Word], rules: TextRules) -> list[Number]:
     found = [Number(item.text, item.start, item.end, item.value, item.is_ordinal) for item in listed]
     if rules.years_in_pairs:
         found = _joined_years(found, tokens)
+    found = _digits_apart(found)
     return [
         number
         for place, number in enumerate(found)
@@ -67,6 +69,41 @@ def _has_neighbour(found: list[Number], place: int) -> bool:
         0 <= other < len(found) and (found[other].end == number.start or found[other].start == number.end)
         for other in (place - 1, place + 1)
     )
+
+
+def _digits_apart(found: list[Number]) -> list[Number]:
+    """Numbers with the zeros of digits read one by one parted: text2num makes "4 05" of "four zero five".
+
+    Where all of a row have two digits or more, a zero stays with its number: 06 12 34 is a telephone number in French.
+    """
+    apart: list[Number] = []
+    for _, row in itertools.groupby(zip(found, _rows(found), strict=True), key=lambda pair: pair[1]):
+        numbers = [number for number, _ in row]
+        is_spelled = any(len(number.text) == 1 for number in numbers)
+        for number in numbers:
+            apart += _parted_zeros(number) if is_spelled else [number]
+    return apart
+
+
+def _rows(found: list[Number]) -> list[int]:
+    """For each number the place of its row's first one. A row has no other word between its numbers."""
+    firsts: list[int] = []
+    for place, number in enumerate(found):
+        follows = place > 0 and found[place - 1].end == number.start
+        firsts.append(firsts[-1] if follows else place)
+    return firsts
+
+
+def _parted_zeros(number: Number) -> list[Number]:
+    rest = number.text.lstrip("0")
+    zeros = len(number.text) - len(rest)
+    words = number.end - number.start
+    if not number.text.isdigit() or words < zeros + bool(rest):
+        return [number]
+    parted = [Number("0", start, start + 1, 0.0, False) for start in range(number.start, number.start + zeros)]
+    if rest:
+        parted.append(Number(rest, number.start + zeros, number.end, number.value, number.is_ordinal))
+    return parted
 
 
 def _joined_years(found: list[Number], tokens: list[_Token]) -> list[Number]:

@@ -67,6 +67,14 @@ def test_a_pause_parts_numbers():
     assert english().write(spoken("NINETEEN | NINETY NINE")).text == "19 99"
 
 
+def test_zeros_among_single_digits_stand_alone():
+    assert english().write(spoken("FOUR ZERO FIVE ONE NINE")).text == "4 0 5 1 9"
+    assert english().write(spoken("ZERO FIVE ZERO ZERO SEVEN ONE")).text == "0 5 0 0 7 1"
+    assert english().write(spoken("ZERO POINT ZERO FIVE AND TWO HUNDRED")).text == "0.05 and 200"
+    french = TextStage(rules_for("fr"))
+    assert french.write(spoken("ZÉRO SIX DOUZE TRENTE QUATRE")).text == "06 12 34"
+
+
 def test_every_option_can_be_off():
     said = spoken("I SAW TWENTY ONE COMMA SCRATCH THAT")
     assert english(marks=False).write(said).text == ""

@@ -14,7 +14,7 @@ from w2v_studio.commands.running import open_recognizer, print_error
 from w2v_studio.evaluation.clips import EvaluationError, read_clips
 from w2v_studio.evaluation.measuring import Results, measure
 from w2v_studio.evaluation.report import as_object, as_text, hardware
-from w2v_studio.recognition.decoding.decoder import build_decoder
+from w2v_studio.recognition.decoding.decoder import build_decoder, mode_used
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -22,7 +22,8 @@ def evaluate(options: argparse.Namespace) -> int:
     # All first, so that a wrong name is told before an hour of work.
     selections = {Path(name): read_clips(Path(name), options.only) for name in options.data}
     recognizer = open_recognizer(options)
-    decoder = build_decoder(recognizer.bundle, decoding_settings(options))
+    settings = decoding_settings(options)
+    decoder = build_decoder(recognizer.bundle, settings)
     recognizer.warm_up()
     status = 0
     for manifest, selection in selections.items():
@@ -45,7 +46,7 @@ def evaluate(options: argparse.Namespace) -> int:
                 "manifest": name,
                 "bundle": recognizer.bundle.card.name,
                 "only": options.only,
-                "decoding": options.decoding,
+                "decoding": mode_used(recognizer.bundle, settings),
                 "hardware": hardware(recognizer.provider),
             }
             print(json.dumps(as_object(results, about), ensure_ascii=False), flush=True)

@@ -20,9 +20,10 @@ def add_decoding_options(parser: argparse.ArgumentParser) -> None:
     """--decoding and what belongs to it, as `decoding.decoding_settings` reads them."""
     parser.add_argument(
         "--decoding",
-        choices=("greedy", "beam", "lm"),
-        default="greedy",
-        help="the best letter each 20 ms, beam search, or beam search with a language model (default: greedy)",
+        choices=("auto", "greedy", "beam", "lm"),
+        default="auto",
+        help="the best letter each 20 ms (greedy), beam search, or beam search with a language model; auto takes lm "
+        "where the bundle has a language model or one is given, else greedy (default: auto)",
     )
     parser.add_argument("--beam-width", type=count, default=32, metavar="N", help="hypotheses of a beam (default: 32)")
     parser.add_argument(

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from export.bundle import Bundle
-from w2v_studio.recognition.decoding.bundle_files import language_model_file
 from w2v_studio.recognition.decoding.decoder import Decoder, build_decoder
-from w2v_studio.recognition.decoding.flashlight_text import is_available
 from w2v_studio.recognition.decoding.hotwords_file import own_hotwords
 from w2v_studio.recognition.decoding.settings import DecodingError, DecodingSettings
 
@@ -22,16 +20,13 @@ class Decoders:
 
 
 def make_decoders(bundle: Bundle, choice: str) -> Decoders:
-    """`choice` is auto (the bundle's language model where there is one and it can be used), greedy, beam or lm."""
+    """`choice` is one of decoding.settings.MODES."""
     problem = ""
     try:
         hotwords = own_hotwords()
     except DecodingError as error:
         hotwords, problem = (), str(error)
-    mode = choice
-    if choice == "auto":
-        mode = "lm" if language_model_file(bundle.folder) is not None and is_available() else "greedy"
-    settings = DecodingSettings(mode=mode, hotwords=hotwords)
+    settings = DecodingSettings(mode=choice, hotwords=hotwords)
     try:
         return Decoders(build_decoder(bundle, settings), build_decoder(bundle, settings.partial), problem)
     except DecodingError as error:

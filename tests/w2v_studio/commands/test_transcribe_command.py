@@ -81,7 +81,7 @@ def test_one_file_into_a_file(folder, tmp_path, capsys):
     out = tmp_path / "some" / "where.json"
     assert transcribe(folder / "talk.wav", "--format", "json", "--out", out) == 0
     values = json.loads(out.read_text())
-    assert (values["text"], values["raw_text"]) == ("4 05 1 9", SPOKEN)
+    assert (values["text"], values["raw_text"]) == ("4 0 5 1 9", SPOKEN)
     assert capsys.readouterr() == ("", "")
 
 

@@ -50,4 +50,4 @@ def test_the_live_example_has_ten_lines_and_hears_the_digits():
 def test_the_example_for_files_prints_words_with_times_and_the_text(program):
     lines = run(program).splitlines()
     assert [line.split()[-1] for line in lines[:-1]] == ["FOUR", "ZERO", "FIVE", "ONE", "NINE"]
-    assert lines[-1] == "4 05 1 9"
+    assert lines[-1] == "4 0 5 1 9"

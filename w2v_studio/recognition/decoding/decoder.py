@@ -21,6 +21,7 @@ from w2v_studio.recognition.decoding.bundle_files import (
     lexicon_file,
     read_defaults,
 )
+from w2v_studio.recognition.decoding.flashlight_text import is_available
 from w2v_studio.recognition.decoding.hotwords import HotwordSpotter
 from w2v_studio.recognition.decoding.language_model import LanguageModelDecoder
 from w2v_studio.recognition.decoding.prefix_beam import BeamDecoder
@@ -71,11 +72,21 @@ def build_decoder(bundle: Bundle, settings: DecodingSettings | None = None) -> D
     return HotwordDecoder(decoder, spotter, bundle.stride_s, defaults.confidence_temperature)
 
 
+def mode_used(bundle: Bundle, settings: DecodingSettings) -> str:
+    """greedy, beam or lm: what `settings` come to with this bundle and what is installed."""
+    if settings.mode != "auto":
+        return settings.mode
+    is_given = settings.language_model is not None
+    # Who names a language model shall hear why it cannot be used; a bundle's own is an extra.
+    return "lm" if is_given or (language_model_file(bundle.folder) is not None and is_available()) else "greedy"
+
+
 def _build(bundle: Bundle, settings: DecodingSettings, defaults: DecodingDefaults) -> Decoder:
     temperature = defaults.confidence_temperature
-    if settings.mode == "greedy":
+    mode = mode_used(bundle, settings)
+    if mode == "greedy":
         return GreedyDecoder(bundle, temperature)
-    if settings.mode == "beam":
+    if mode == "beam":
         return BeamDecoder(bundle.vocabulary, bundle.stride_s, temperature, settings.beam_width)
     model = settings.language_model or language_model_file(bundle.folder)
     if model is None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-MODES = ("greedy", "beam", "lm")
-"""Best token of each frame; best sum over paths; the same with a word language model and a lexicon."""
+MODES = ("auto", "greedy", "beam", "lm")
+"""lm where there is a language model, else greedy; best token of each frame; best sum over paths; the same with a word
+language model and a lexicon."""
 WIDEST_BEAM = 1024
 
 

@@ -1,6 +1,7 @@
 """The decoder that the settings ask for, and the files of a bundle that it takes into account."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from export.bundle import Bundle, open_bundle
 from w2v_studio.bundles import default_bundle
 from w2v_studio.recognition.decoding import flashlight_text
 from w2v_studio.recognition.decoding.bundle_files import DecodingDefaults, read_defaults, write_defaults
-from w2v_studio.recognition.decoding.decoder import build_decoder
+from w2v_studio.recognition.decoding.decoder import GreedyDecoder, build_decoder
+from w2v_studio.recognition.decoding.language_model import LanguageModelDecoder
 from w2v_studio.recognition.decoding.settings import DecodingError, DecodingSettings, Hotword
 
 needs_flashlight = pytest.mark.skipif(not flashlight_text.is_available(), reason="flashlight-text is not installed")
@@ -72,11 +74,18 @@ def test_a_language_model_of_the_bundle_or_the_users_own(bundle, tmp_path):
     logits = written(bundle, "SEVEN FOUX")
     logits[2 * 9, bundle.vocabulary.tokens.index("R")] = 9
     assert text_of(build_decoder(bundle, settings).decode(logits)) == "SEVEN FOUR"
+    assert text_of(build_decoder(bundle, DecodingSettings("auto")).decode(logits)) == "SEVEN FOUR"
+    assert text_of(build_decoder(bundle).decode(logits)) == "SEVEN FOUX"
     text.write_text("SEVEN FOUX\n" * 9)
     own = tmp_path / "own.arpa"
     assert engine(["build-lm", str(text), "--out", str(own), "--prune", "0"]) == 0
     own_settings = DecodingSettings("lm", language_model=own, lm_weight=1.0, word_score=0.5)
     assert text_of(build_decoder(bundle, own_settings).decode(logits)) == "SEVEN FOUX"
+    (bundle.folder / "lm.arpa.gz").unlink()
+    assert isinstance(build_decoder(bundle, DecodingSettings("auto")), GreedyDecoder)
+    assert isinstance(build_decoder(bundle, replace(own_settings, mode="auto")), LanguageModelDecoder)
+    with pytest.raises(DecodingError, match="nowhere"):
+        build_decoder(bundle, DecodingSettings("auto", language_model=tmp_path / "nowhere.arpa"))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +108,7 @@ def test_defaults_are_read_as_written_and_unknown_ones_ignored(tmp_path):
 
 
 def test_settings_that_no_decoder_can_follow_are_refused():
-    with pytest.raises(DecodingError, match="greedy, beam, lm"):
+    with pytest.raises(DecodingError, match="auto, greedy, beam, lm"):
         DecodingSettings("best")
     with pytest.raises(DecodingError, match="1 to 1024"):
         DecodingSettings("beam", beam_width=0)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from export.constant_growth import ConstantGrowth
 from export.onnx_fields import BYTES, FIXED32, FIXED64, VARINT, FieldReader
+from export.whole_division import FLOAT, INT64, Numbers, WholeDivision
 
 DOMAINS = ("", "ai.onnx")
 
@@ -43,6 +44,21 @@ TYPED = {4: (4, FIXED32), 5: (0, VARINT), 7: (0, VARINT), 10: (8, FIXED64), 11: 
 
 TYPED_FIELD = {1: 4, 6: 5, 5: 5, 4: 5, 3: 5, 2: 5, 9: 5, 10: 5, 16: 5, 7: 7, 11: 10, 12: 11, 13: 11}
 """Which of them belongs to which DataType."""
+
+WHOLE = {
+    2: (1, False),
+    3: (1, True),
+    4: (2, False),
+    5: (2, True),
+    6: (4, True),
+    7: (8, True),
+    12: (4, False),
+    13: (8, False),
+}
+"""Kinds of whole numbers: bytes of each in raw data, and whether they have a sign."""
+INT32_BYTES = 4
+MOST_READ = 16
+"""Whole numbers of a constant whose values are looked at: strides, axes and shapes."""
 
 CONVOLUTIONS = ("Conv", "ConvInteger")
 MOST_REACH = 10_000
@@ -86,6 +102,7 @@ class _GraphCheck:
         self._reader = reader
         self._form = GraphForm()
         self._growth = ConstantGrowth()
+        self._division = WholeDivision()
 
     def model(self, length: int) -> GraphForm:
         graphs = []
@@ -109,8 +126,9 @@ class _GraphCheck:
             if number == 1:
                 nodes.append((value, value + size))
             elif number == 5:
-                name, elements = self._tensor(value, value + size)
-                self._growth.add_constant(name, elements)
+                name, numbers = self._tensor(value, value + size)
+                self._growth.add_constant(name, numbers.elements)
+                self._division.add_constant(name, numbers)
             elif number == 15:
                 raise ValueError("it holds a sparse tensor, which no bundle has")
             else:
@@ -118,22 +136,23 @@ class _GraphCheck:
                 {11: self._form.inputs, 12: self._form.outputs}.get(number, {})[name] = form
         if len(nodes) > MOST_NODES:
             raise ValueError(f"it has {len(nodes)} operations, more than the {MOST_NODES} that any model needs")
-        for name in self._form.inputs:
+        for name, form in self._form.inputs.items():
             self._growth.add_input(name)
+            self._division.add_input(name, form.kind)
         for start, stop in nodes:
             self._node(start, stop)
 
     def _node(self, at: int, end: int) -> None:
         names: dict[int, list[str]] = {1: [], 2: []}
         texts = {3: "", 4: "", 7: ""}
-        attributes = []
+        spans = []
         for number, kind, value, size in self._reader.fields(at, end):
             if number in names:
                 names[number].append(self._reader.text(kind, value, size))
             elif number in texts:
                 texts[number] = self._reader.text(kind, value, size)
             elif number == 5 and kind == BYTES:
-                attributes.append((value, value + size))
+                spans.append((value, value + size))
         operator, domain = texts[4], texts[7]
         where = f"operation {_shown(texts[3] or ', '.join(names[2]))}"
         if domain not in DOMAINS:
@@ -141,35 +160,52 @@ class _GraphCheck:
         if operator not in OPERATORS:
             raise ValueError(f"{where} is {_shown(operator)}, which no speech model of a bundle uses")
         widest = MOST_REACH if operator in CONVOLUTIONS else None
-        elements = sum(self._attribute(start, stop, where, widest) for start, stop in attributes)
-        self._growth.add_node(operator, names[1], names[2], elements, where)
+        attributes: dict[str, Numbers] = {}
+        for start, stop in spans:
+            name, numbers = self._attribute(start, stop, where, widest)
+            if name in attributes:
+                raise ValueError(f"{where} has the attribute {_shown(name)} twice")
+            attributes[name] = numbers
+        held = sum(numbers.elements for numbers in attributes.values())
+        self._growth.add_node(operator, names[1], names[2], held, where)
+        self._division.add_node(operator, names[1], names[2], attributes, where)
 
-    def _attribute(self, at: int, end: int, where: str, widest: int | None) -> int:
-        """Elements that the attribute holds; its whole numbers are from 0 to `widest`."""
-        elements = tensors = 0
+    def _attribute(self, at: int, end: int, where: str, widest: int | None) -> tuple[str, Numbers]:
+        """The attribute's name and what it holds; its whole numbers are from 0 to `widest`."""
+        elements = tensors = data_type = 0
+        name = ""
+        whole: list[int] = []
+        least: int | None = None
         for number, kind, value, size in self._reader.fields(at, end):
-            if number in (1, 13, 21):
+            if number == 1:
+                name = self._reader.text(kind, value, size)
+            if number in (13, 21):
                 self._reader.text(kind, value, size)
             if number in (6, 11):
                 raise ValueError(f"{where} holds a graph of its own, which no bundle has")
             if number in (10, 14, 15, 22, 23):
                 raise ValueError(f"{where} holds sparse tensors, lists of tensors or types, which no bundle has")
-            if number in (3, 8) and widest is not None:
+            if number in (3, 8):
                 found = self._reader.integers(kind, value, size)
-                if not all(0 <= item <= widest for item in found):
+                whole, data_type = whole + found, INT64
+                if widest is not None and not all(0 <= item <= widest for item in found):
                     raise ValueError(f"{where} is a convolution with {found[:6]}, which is not from 0 to {widest}")
             if number == 5 and kind == BYTES:
                 tensors += 1
-                elements += self._tensor(value, value + size)[1]
+                tensor = self._tensor(value, value + size)[1]
+                elements, data_type, least = elements + tensor.elements, tensor.kind, tensor.least
             elif number in (7, 8):
                 elements += size // 4 if number == 7 and kind == BYTES else 1
+            if number in (2, 7):
+                data_type = FLOAT
         if tensors > 1:
             raise ValueError(f"{where} holds a tensor in pieces, which no bundle has")
-        return elements
+        return name, Numbers(elements, data_type, min(whole) if whole else least)
 
-    def _tensor(self, at: int, end: int) -> tuple[str, int]:
-        """Name and number of elements of a tensor whose data are as long as its dimensions say."""
+    def _tensor(self, at: int, end: int) -> tuple[str, Numbers]:
+        """Name and content of a tensor whose data are as long as its dimensions say."""
         dims: list[int] = []
+        given: list[tuple[int, int, int]] = []
         data_type, name, is_outside = 0, "", False
         raw: list[int] = []
         typed: dict[int, int] = {}
@@ -182,7 +218,9 @@ class _GraphCheck:
                 name = self._reader.text(kind, value, size)
             elif number == 9 and kind == BYTES:
                 raw.append(size)
+                given.append((kind, value, size))
             elif number in TYPED:
+                given.append((kind, value, size))
                 typed[number] = typed.get(number, 0) + self._typed_count(number, kind, value, size)
             elif number in (3, 6):
                 raise ValueError("it holds a tensor of texts or in pieces, which no bundle has")
@@ -191,7 +229,24 @@ class _GraphCheck:
         label = f"tensor {_shown(name)}"
         if is_outside:
             raise ValueError(f"{label} takes its weights from other files, which a bundle must not")
-        return name, _checked_size(label, dims, data_type, raw, typed)
+        elements = _checked_size(label, dims, data_type, raw, typed)
+        least = self._least(data_type, given, is_raw=bool(raw)) if 0 < elements <= MOST_READ else None
+        return name, Numbers(elements, data_type, least)
+
+    def _least(self, data_type: int, given: list[tuple[int, int, int]], *, is_raw: bool) -> int | None:
+        """The least of a few whole numbers; None for others, and for the typed form of those without a sign."""
+        if data_type not in WHOLE:
+            return None
+        width, is_signed = WHOLE[data_type]
+        found: list[int] = []
+        for kind, value, size in given:
+            if is_raw:
+                found += self._reader.whole_numbers(value, size, width, is_signed)
+            elif is_signed and width >= INT32_BYTES:
+                found += self._reader.integers(kind, value, size)
+            else:
+                return None
+        return min(found, default=None)
 
     def _typed_count(self, number: int, kind: int, value: int, size: int) -> int:
         width, alone = TYPED[number]

@@ -62,6 +62,14 @@ class FieldReader:
             found.append(_signed(number))
         return found
 
+    def whole_numbers(self, at: int, size: int, width: int, is_signed: bool) -> list[int]:
+        """Raw data of a tensor: numbers of `width` bytes each, little-endian."""
+        content = self._content[at : at + size]
+        return [
+            int.from_bytes(content[place : place + width], "little", signed=is_signed)
+            for place in range(0, size, width)
+        ]
+
     def text(self, kind: int, value: int, size: int) -> str:
         """A name."""
         if kind != BYTES:

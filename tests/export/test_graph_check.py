@@ -221,6 +221,66 @@ def test_constants_that_grow_at_loading(tmp_path):
     assert "makes constants" in refusal(tmp_path, with_nodes(context_graph(), nodes, [row]))
 
 
+LENGTHS, LATENTS = "frame_lengths", "latents"
+WHOLE_DIVISIONS = {
+    "by a constant -1": [NODE("Div", [LENGTHS, "minus_one"], ["extra"])],
+    "by a constant that holds one": [NODE("Div", [LENGTHS, "mixed"], ["extra"])],
+    "by what is computed": [NODE("Neg", ["one"], ["less"]), NODE("Div", [LENGTHS, "less"], ["extra"])],
+    "by an input": [NODE("Div", ["one", LENGTHS], ["extra"])],
+    "by what a cast wraps": [NODE("Cast", ["large"], ["less"], to=6), NODE("Div", ["least", "less"], ["extra"])],
+    "of a cast": [NODE("Cast", [LATENTS], ["whole"], to=7), NODE("Div", ["whole", "minus_one"], ["extra"])],
+    "of a shape": [NODE("Shape", [LATENTS], ["whole"]), NODE("Div", ["whole", "minus_one"], ["extra"])],
+    "of a product": [NODE("Mul", [LENGTHS, "one"], ["whole"]), NODE("Div", ["whole", "minus_one"], ["extra"])],
+    "of an attribute": [
+        NODE("Constant", [], ["whole"], value_ints=[-(2**63)]),
+        NODE("Div", ["whole", "minus_one"], ["extra"]),
+    ],
+    "by an attribute": [NODE("Constant", [], ["less"], value_int=-1), NODE("Div", [LENGTHS, "less"], ["extra"])],
+    "by a filled tensor": [
+        NODE("ConstantOfShape", ["one"], ["less"], value=helper.make_tensor("filling", 7, [1], [-1])),
+        NODE("Div", [LENGTHS, "less"], ["extra"]),
+    ],
+    "of what was chosen": [
+        NODE("Equal", ["one", "one"], ["is_so"]),
+        NODE("Where", ["is_so", LENGTHS, "one"], ["whole"]),
+        NODE("Div", ["whole", "minus_one"], ["extra"]),
+    ],
+}
+WHOLE_CONSTANTS = [
+    constant("one", [1], np.int64),
+    constant("stride", [320], np.int64),
+    constant("minus_one", [-1], np.int64),
+    constant("mixed", [[320, -1]], np.int64),
+    constant("large", [2**32 - 1], np.int64),
+    constant("least", [-(2**31)], np.int32),
+    constant("half", [0.5]),
+]
+
+
+@pytest.mark.parametrize("nodes", WHOLE_DIVISIONS.values(), ids=WHOLE_DIVISIONS)
+def test_divisions_that_end_the_program(tmp_path, nodes):
+    """The least number by -1: on x86 the processor stops ONNX Runtime 1.31 by SIGFPE, which nothing can catch."""
+    proto = with_nodes(context_graph(), nodes, WHOLE_CONSTANTS)
+    assert "divides whole numbers by something that is no constant of 1 or more" in refusal(tmp_path, proto)
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [NODE("Div", [LENGTHS, "stride"], ["extra"])],
+        [NODE("Unsqueeze", ["stride", "one"], ["flat"]), NODE("Div", [LENGTHS, "flat"], ["extra"])],
+        [NODE("Constant", [], ["two"], value_int=2), NODE("Div", [LENGTHS, "two"], ["extra"])],
+        [NODE("Div", [LATENTS, "half"], ["extra"])],
+        [NODE("Cast", [LENGTHS], ["real"], to=1), NODE("Div", ["real", "half"], ["extra"])],
+        [NODE("ReduceSum", [LATENTS, "one"], ["sum"]), NODE("Div", [LATENTS, "sum"], ["extra"])],
+    ],
+)
+def test_divisions_that_models_have(tmp_path, nodes):
+    path = tmp_path / "graph.onnx"
+    onnx.save(with_nodes(context_graph(), nodes, WHOLE_CONSTANTS), path)
+    check_graph(path)
+
+
 def test_files_that_would_take_minutes(tmp_path):
     began = time.perf_counter()
     assert "parts" in refusal(tmp_path, b"\x08\x01" * 2_000_000)

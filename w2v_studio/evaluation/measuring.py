@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from engine.text.alignment import AlignmentError, align_words
 from engine.text.ctc import Word
 from engine.text.vocabulary import VocabularyError
 from w2v_studio.audio.files import AudioFileError, read_audio
@@ -13,9 +14,7 @@ from w2v_studio.evaluation.clips import Clip
 from w2v_studio.evaluation.error_counts import Utterance, compare
 from w2v_studio.evaluation.latency import Latencies
 from w2v_studio.evaluation.replay import LEAD_S, Player, as_played
-from w2v_studio.recognition.decoding.alignment import align_words
 from w2v_studio.recognition.decoding.decoder import Decoder
-from w2v_studio.recognition.decoding.settings import DecodingError
 from w2v_studio.recognition.sessions import Recognizer, Waveform
 from w2v_studio.recognition.transcribe import Transcriber, analyse
 
@@ -74,5 +73,5 @@ def said_words(recognizer: Recognizer, waveform: Waveform, reference: str) -> li
     try:
         logits = analyse(recognizer, waveform).logits
         return align_words(logits, reference.split(), bundle.vocabulary, bundle.stride_s)
-    except (VocabularyError, DecodingError):
+    except (VocabularyError, AlignmentError):
         return []

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.text.alignment import align_tokens, alignment_score
 from engine.text.confidence import DEFAULT_TEMPERATURE
 from engine.text.ctc import Word, log_softmax, words_of_path
 from engine.text.vocabulary import Vocabulary
-from w2v_studio.recognition.decoding.alignment import align_tokens, alignment_score
 from w2v_studio.recognition.decoding.emissions import SURE_BLANK
 from w2v_studio.recognition.decoding.phrase_tree import Found, Phrase, PhraseTree
 from w2v_studio.recognition.decoding.settings import DecodingError, Hotword

@@ -16,9 +16,9 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.text.alignment import align_tokens
 from engine.text.ctc import Word, words_of_path
 from engine.text.vocabulary import Vocabulary
-from w2v_studio.recognition.decoding.alignment import align_tokens
 from w2v_studio.recognition.decoding.emissions import IMPOSSIBLE, emissions
 
 BEAM_THRESHOLD = 10.0

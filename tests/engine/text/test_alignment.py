@@ -5,10 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
+from engine.text.alignment import AlignmentError, align_tokens, align_words, alignment_score, least_frames
 from engine.text.ctc import log_softmax
 from engine.text.vocabulary import Vocabulary, VocabularyError
-from w2v_studio.recognition.decoding.alignment import align_tokens, align_words, alignment_score, least_frames
-from w2v_studio.recognition.decoding.settings import DecodingError
 
 
 def random_log_probs(seed: int, frames: int, tokens: int) -> np.ndarray:
@@ -56,7 +55,7 @@ def test_words_get_their_times_and_unknown_letters_are_named():
     assert [word.word for word in align_words(logits, ["HIT", "HER"], vocabulary)] == ["HIT", "HER"]
     with pytest.raises(VocabularyError, match="3"):
         align_words(logits, ["3"], vocabulary)
-    with pytest.raises(DecodingError, match="needs 23 frames"):
+    with pytest.raises(AlignmentError, match="needs 23 frames"):
         align_words(logits, ["A" * 12], vocabulary)
 
 

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from engine.text.confidence import DEFAULT_TEMPERATURE
 from engine.text.ctc import Word, log_softmax, words_of_path
 from engine.text.vocabulary import Vocabulary
-from w2v_studio.recognition.decoding.settings import DecodingError
+
+
+class AlignmentError(ValueError):
+    """A text that does not fit into its recording. The message says why."""
 
 
 def align_words(
@@ -25,7 +28,7 @@ def align_words(
 ) -> list[Word]:
     """`words` with the times of their letters in `logits` (frames, tokens), and confidences.
 
-    Raises VocabularyError for a letter the model does not know, DecodingError where the text does not fit in.
+    Raises VocabularyError for a letter the model does not know, AlignmentError where the text does not fit in.
     """
     tokens = vocabulary.encode(" ".join(words))
     path = align_tokens(log_softmax(logits), tokens, vocabulary.blank)
@@ -40,12 +43,12 @@ def least_frames(tokens: list[int]) -> int:
 def align_tokens(log_probs: NDArray[np.float32], tokens: list[int], blank: int) -> NDArray[np.intp]:
     """The most probable path (frames,) through `log_probs` (frames, tokens) that spells `tokens`.
 
-    Takes 12 bytes a frame and state, so cut recordings of many minutes at their pauses. Raises DecodingError where
+    Takes 12 bytes a frame and state, so cut recordings of many minutes at their pauses. Raises AlignmentError where
     there are too few frames.
     """
     frames = len(log_probs)
     if frames < least_frames(tokens):
-        raise DecodingError(
+        raise AlignmentError(
             f"a text of {len(tokens)} letters needs {least_frames(tokens)} frames of sound, there are {frames}: "
             f"the text does not belong to this recording"
         )

@@ -4,7 +4,7 @@
                                          [--language-model FILE.arpa.gz]      also with it (theirs through kenlm)
     uv run python benchmarks/decoding.py --calibration FIT_MANIFEST JUDGE_MANIFEST [--write]
     uv run python benchmarks/decoding.py --hotwords MANIFEST [--language-model FILE.arpa.gz]  distractors from its words
-    uv run python benchmarks/decoding.py --weights MANIFEST --language-model FILE.arpa.gz [--write]
+    uv run python benchmarks/decoding.py --weights MANIFEST ... --language-model FILE.arpa.gz [--write]
 
 Without a manifest: the shipped digits. Short clips of a speaker are joined to utterances of `--seconds`, as speech of
 a few words says little about time. Rounds alternate between the two sides; ratios are of medians over
@@ -332,9 +332,9 @@ def try_hotwords(bundle: Bundle, manifest: Path, model: Path | None, quick: bool
     table(["hotwords", "WER", "changed texts", "ms a second of speech"], rows)
 
 
-def tune_weights(bundle: Bundle, manifest: Path, model: Path, write: bool, quick: bool) -> None:
+def tune_weights(bundle: Bundle, manifests: list[Path], model: Path, write: bool, quick: bool) -> None:
     """Word error rates over weights of the language model, on recordings kept out of training and testing."""
-    said = recordings(bundle, manifest, most=30 if quick else 0)
+    said = [each for manifest in manifests for each in recordings(bundle, manifest, most=30 if quick else 0)]
     references = [each.transcript for each in said]
 
     def wer(decode: Callable[[np.ndarray], list]) -> float:
@@ -369,7 +369,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--calibration", nargs=2, type=Path, metavar=("FIT", "JUDGE"))
     parser.add_argument("--hotwords", type=Path, metavar="MANIFEST")
-    parser.add_argument("--weights", type=Path, metavar="MANIFEST")
+    parser.add_argument("--weights", nargs="+", type=Path, metavar="MANIFEST")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     bundle = find_bundle(arguments.bundle) if arguments.bundle else default_bundle()

@@ -1,13 +1,17 @@
 """Labelled recordings cut into pieces of a few seconds, at the words of a forced alignment.
 
-CTC learns from short pieces in far fewer updates: it finds its first letters only when few of them have to be placed.
-The labels stay the same.
+    uv run python -m benchmarks.short_clips MANIFEST ALIGNMENTS.tsv FOLDER
+
+Needs an alignment made elsewhere; `w2v-engine cut` makes its own, with a model that has found its first letters. CTC
+learns from short pieces in far fewer updates: it finds its first letters only when few of them have to be placed. The
+labels stay the same.
 """
 
 from __future__ import annotations
 
 import csv
 import itertools
+import sys
 from pathlib import Path
 
 import soundfile
@@ -71,3 +75,9 @@ def cut_clips(manifest: Path, alignments: Path, out: Path) -> Path:
                 lines.append(f"{name}\t{end - start:.3f}\t{row['speaker']}\t{text}")
     listing.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return listing
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    print(cut_clips(*map(Path, sys.argv[1:])))

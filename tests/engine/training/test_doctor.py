@@ -177,3 +177,17 @@ def test_the_band_follows_and_forgets_one_outlier() -> None:
 def test_a_resumed_doctor_starts_without_norms(small_run: Build) -> None:
     doctor = Doctor(small_run("pretrain"))
     assert doctor.examine_update(900, 1e9, ["clip"]) == []
+
+
+@pytest.mark.parametrize(("task", "told"), [("pretrain", True), ("finetune", False)])
+def test_a_small_gradient_is_a_sign_in_pre_training_only(
+    small_run: Callable[..., RunConfig], task: str, told: bool
+) -> None:
+    """Fine-tuning has it whenever an update holds short clips that the model knows."""
+    doctor = Doctor(small_run(task))
+    norms = np.exp(0.2 * np.random.default_rng(1).standard_normal(100))
+    assert not [message for step, norm in enumerate(norms) for message in doctor.examine_update(step, float(norm), [])]
+    assert bool(doctor.examine_update(101, 0.001, ["a.wav"])) == told
+    for step in range(102, 140):
+        doctor.examine_update(step, 1.0, [])
+    assert doctor.examine_update(140, 1000.0, ["a.wav"])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from export.bundle import Bundle, BundleError, open_bundle
 from w2v_studio.assets import bundled_models_folder, data_folder
+
+DEFAULT_VARIABLE = "W2V_STUDIO_BUNDLE"
+"""Environment variable that names the model to use where none is chosen."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,17 @@ def broken_bundles() -> list[BrokenBundle]:
 
 
 def default_bundle() -> Bundle:
-    """The bundle to use when none is chosen: the first installed one. Raises BundleError."""
+    """The bundle to use when none is chosen: the one DEFAULT_VARIABLE names, else the first one.
+
+    Raises BundleError.
+    """
+    if named := os.environ.get(DEFAULT_VARIABLE):
+        try:
+            return find_bundle(named)
+        except BundleError as error:
+            raise BundleError(
+                f"{error} (it is the environment variable {DEFAULT_VARIABLE} that asks for it)"
+            ) from error
     bundles = installed_bundles()
     if bundles:
         return bundles[0]

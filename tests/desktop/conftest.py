@@ -76,7 +76,8 @@ def window_environment(screen):
             for name, value in environment.items()
             if not name.startswith(("QT_", "WAYLAND_", "DISPLAY", "XAUTHORITY"))
         }
-        return kept | {"DISPLAY": screen, "QT_QPA_PLATFORM": "xcb", "OMP_NUM_THREADS": "1"}
+        chosen = {"DISPLAY": screen, "QT_QPA_PLATFORM": "xcb", "OMP_NUM_THREADS": "1", "W2V_STUDIO_BUNDLE": "tiny-en"}
+        return kept | chosen
 
     return on_screen
 

@@ -15,6 +15,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SPEECH = REPOSITORY.parent / "shared" / "speech"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _tiny_model():
+    """The default model of these tests is the one that reads digits; commands that they start inherit it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("W2V_STUDIO_BUNDLE", "tiny-en")
+        yield
+
+
 def _bundle(config: pytest.Config, feature_norm: str) -> Path:
     """Made once for each state of the code that makes it, and kept in pytest's cache: tracing takes half a minute."""
     makers = [

@@ -10,6 +10,7 @@ from w2v_studio import assets, bundles
 @pytest.fixture
 def shipped(monkeypatch, tmp_path):
     """Stands for resources/models."""
+    monkeypatch.delenv("W2V_STUDIO_BUNDLE", raising=False)
     folder = tmp_path / "shipped"
     folder.mkdir()
     monkeypatch.setattr(bundles, "bundled_models_folder", lambda: folder)
@@ -61,6 +62,18 @@ def test_a_bundle_is_found_by_name_or_folder(small_bundle, shipped, own, tmp_pat
     assert bundles.find_bundle("tiny").folder == shipped / "tiny"
     assert bundles.find_bundle(str(elsewhere)).folder == elsewhere
     assert bundles.find_bundle(elsewhere).folder == elsewhere
+
+
+def test_the_environment_may_name_the_default(small_bundle, shipped, own, monkeypatch):
+    put(small_bundle, shipped, "a-shipped")
+    mine = put(small_bundle, own, "mine")
+    monkeypatch.setenv("W2V_STUDIO_BUNDLE", "mine")
+    assert bundles.default_bundle().folder == mine
+    monkeypatch.setenv("W2V_STUDIO_BUNDLE", "gone")
+    with pytest.raises(BundleError, match=r"no model 'gone': .*variable W2V_STUDIO_BUNDLE that asks for it"):
+        bundles.default_bundle()
+    monkeypatch.setenv("W2V_STUDIO_BUNDLE", "")
+    assert bundles.default_bundle().card.name == "a-shipped"
 
 
 def test_an_unknown_name_lists_what_there_is(small_bundle, shipped, own):

@@ -7,7 +7,11 @@ import argparse
 
 def add_recognition_options(parser: argparse.ArgumentParser) -> None:
     """--bundle and --provider, as `running.open_recognizer` reads them."""
-    parser.add_argument("--bundle", metavar="NAME_OR_PATH", help="model to use (default: the first installed one)")
+    parser.add_argument(
+        "--bundle",
+        metavar="NAME_OR_PATH",
+        help="model to use (default: $W2V_STUDIO_BUNDLE, or else the first installed one)",
+    )
     parser.add_argument(
         "--provider",
         choices=("auto", "cpu", "cuda"),

@@ -28,6 +28,8 @@ LOG_FILE = "log.txt"
 HEARTBEAT_FILE = "heartbeat.json"
 STOP_FILE = "stop"
 CHECKPOINT_FOLDER = "checkpoints"
+TRAINABLE_FILE = "trainable.pt"
+"""In a bundle: the weights as a checkpoint, to fine-tune it further."""
 
 
 @dataclass(frozen=True)

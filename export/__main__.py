@@ -45,6 +45,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--description", default="", help="a sentence on data and use (default: the preset's name)")
     parser.add_argument("--licence", default="", help="licence of the weights")
     parser.add_argument("--language", default="en", help="language code of the transcripts")
+    parser.add_argument(
+        "--trainable",
+        action="store_true",
+        help="also keep the weights for PyTorch (in 16 bits), so that others can fine-tune the bundle",
+    )
     parser.add_argument("--force", action="store_true", help="replace a bundle that is already there")
     return parser
 
@@ -86,6 +91,7 @@ def _export(arguments: argparse.Namespace) -> int:
         arguments.force,
         arguments.measure,
         arguments.check,
+        arguments.trainable,
     )
     card = publish(arguments.source, arguments.out, request, say)
     size = sum(item.stat().st_size for item in arguments.out.iterdir())

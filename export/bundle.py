@@ -7,6 +7,8 @@ BUNDLE/
                    code_ids (batch, frames, groups) i64, code_probs (batch, frames, groups, entries) f32
   context.onnx     latents, time_mask (batch, frames) bool, frame_lengths (batch) i64
                    -> contexts (batch, frames, channels) f32, logits (batch, frames, tokens) f32
+  decoding.json, lm.arpa.gz, lexicon.txt     for decoding, where there are any
+  trainable.pt     the same weights as a checkpoint of the engine, on request; the app never opens it
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ VOCABULARY_FILE = "vocab.json"
 FEATURES_FILE = "features.onnx"
 CONTEXT_FILE = "context.onnx"
 BUNDLE_FILES = (CARD_FILE, VOCABULARY_FILE, FEATURES_FILE, CONTEXT_FILE)
+DECODING_FILE = "decoding.json"
+LANGUAGE_MODEL_FILES = ("lm.bin", "lm.arpa.gz", "lm.arpa")
+LEXICON_FILE = "lexicon.txt"
 
 LARGEST_TEXT_BYTES = 4_000_000
 """More than any card or vocabulary needs."""

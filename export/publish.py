@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,18 +11,22 @@ from pathlib import Path
 from typing import Literal
 
 import onnx
+import torch
 
 from engine import config as configuration
 from engine.config import ConfigError, MaskingConfig, RunConfig
-from engine.events import CHECKPOINT_FOLDER, CONFIG_FILE
+from engine.events import CHECKPOINT_FOLDER, CONFIG_FILE, TRAINABLE_FILE
 from engine.model.ctc import CtcModel
-from engine.text.vocabulary import Vocabulary
-from engine.training.checkpoint import Checkpoint, build_ctc_model, find_checkpoint, load_checkpoint
+from engine.text.vocabulary import Vocabulary, VocabularyError
+from engine.training.checkpoint import Checkpoint, build_ctc_model, find_checkpoint, load_checkpoint, save_checkpoint
 from export.bundle import (
     BUNDLE_FILES,
     CARD_FILE,
     CONTEXT_FILE,
+    DECODING_FILE,
     FEATURES_FILE,
+    LANGUAGE_MODEL_FILES,
+    LEXICON_FILE,
     VOCABULARY_FILE,
     BundleCard,
     open_bundle,
@@ -49,6 +54,7 @@ class BundleRequest:
     force: bool = False
     measure: Measured = "all"
     check: Path | None = None
+    trainable: bool = False
 
 
 def publish(source: Path, out: Path, request: BundleRequest, say: Callable[[str], None]) -> BundleCard:
@@ -77,10 +83,44 @@ def publish(source: Path, out: Path, request: BundleRequest, say: Callable[[str]
             parameters=used_parameters(model),
         )
         vocabulary.save(folder / VOCABULARY_FILE)
+        take_language_model(checkpoint, vocabulary, folder, say)
+        if request.trainable:
+            save_checkpoint(without_training(checkpoint), folder / TRAINABLE_FILE)
         write_card(folder, card)
         open_bundle(folder)
         place.move_into_place()
     return card
+
+
+def take_language_model(
+    checkpoint: Checkpoint, vocabulary: Vocabulary, folder: Path, say: Callable[[str], None]
+) -> None:
+    """A model fine-tuned from a bundle keeps its language model and decoding weights, where letters are the same."""
+    if not checkpoint.config.ctc.checkpoint:
+        return
+    start = Path(checkpoint.config.ctc.checkpoint)
+    language_model = next((start / name for name in LANGUAGE_MODEL_FILES if (start / name).is_file()), None)
+    if language_model is None:
+        return
+    try:
+        if Vocabulary.load(start / VOCABULARY_FILE) != vocabulary:
+            return
+    except VocabularyError:
+        return
+    say(f"taking the language model of {start}")
+    for path in (language_model, start / LEXICON_FILE, start / DECODING_FILE):
+        if path.is_file() and not path.is_symlink():
+            shutil.copyfile(path, folder / path.name)
+
+
+def without_training(checkpoint: Checkpoint) -> Checkpoint:
+    """What it takes to go on from the weights, which are rounded to 16 bits, as training noise is far above that."""
+    largest = torch.finfo(torch.float16).max
+    weights = {
+        name: value.half() if value.is_floating_point() and bool((value.abs() <= largest).all()) else value
+        for name, value in checkpoint.model.items()
+    }
+    return replace(checkpoint, model=weights, training=None)
 
 
 def write_graphs(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from engine import config as configuration
 from engine.config import RunConfig
-from engine.events import CHECKPOINT_FOLDER
+from engine.events import CHECKPOINT_FOLDER, TRAINABLE_FILE
 from engine.model.ctc import CtcModel
 from engine.model.pretraining import PretrainingModel
 from engine.text.vocabulary import Vocabulary
@@ -124,15 +124,20 @@ def load_checkpoint(path: Path, *, verify: bool = False) -> Checkpoint:
 
 
 def find_checkpoint(place: Path) -> Path:
-    """`place` itself, or a run folder's best.pt, or else its newest. Raises CheckpointError."""
+    """`place` itself, a bundle's trainable.pt, a run's best.pt, or else its newest. Raises CheckpointError."""
     if place.is_file():
         return place
+    if (place / TRAINABLE_FILE).is_file():
+        return place / TRAINABLE_FILE
     folder = place / CHECKPOINT_FOLDER if (place / CHECKPOINT_FOLDER).is_dir() else place
     if (folder / "best.pt").is_file():
         return folder / "best.pt"
     steps = sorted(folder.glob("step-*.pt"))
     if not steps:
-        raise CheckpointError(f"no checkpoint at {place}: give a .pt file or the folder of a run that has saved one")
+        raise CheckpointError(
+            f"no checkpoint at {place}: give a .pt file, the folder of a run that has saved one, or a bundle exported "
+            f"with --trainable"
+        )
     return steps[-1]
 
 

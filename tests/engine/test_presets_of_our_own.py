@@ -49,6 +49,7 @@ def test_quick_ones_come_first_and_the_largest_last(tmp_path):
     amounts = ("10min", "1h", "10h", "100h", "960h")
     assert listed["finetune"] == [
         "quick-digits",
+        "corrections",
         "tiny-digits",
         "tiny-finetune",
         "small-finetune",

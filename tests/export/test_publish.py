@@ -12,6 +12,8 @@ import torch
 
 from engine import config as configuration
 from engine.config import CtcConfig, MaskingConfig, RunConfig
+from engine.text.vocabulary import Vocabulary
+from engine.training.checkpoint import Checkpoint, build_ctc_model, find_checkpoint, load_checkpoint, save_checkpoint
 from export import publish as publishing
 from export.bundle import open_bundle, weights_hash
 from export.graph import ExportError
@@ -236,3 +238,33 @@ def test_masks_of_the_pretraining_run(tmp_path):
     assert pretraining_masking(tuned).time_length == 8
     assert pretraining_masking(replace(tuned, ctc=CtcConfig(checkpoint=str(run)))).time_prob == 0.5
     assert pretraining_masking(replace(tuned, ctc=CtcConfig())) == MaskingConfig()
+
+
+def test_a_bundle_to_go_on_from(tmp_path):
+    """It keeps the weights for PyTorch, and what it began from gives it its language model."""
+    before = tmp_path / "before"
+    before.mkdir()
+    VOCABULARY.save(before / "vocab.json")
+    files = ("lm.arpa.gz", "lexicon.txt", "decoding.json")
+    for name in files:
+        (before / name).write_bytes(name.encode())
+    model = make_model(LAYER_PRE)
+    run = RunConfig(task="finetune", name="small", model=LAYER_PRE, ctc=CtcConfig(checkpoint=str(before)))
+    checkpoint = Checkpoint(run, 7, model.state_dict(), VOCABULARY, {"optimizer": {}}, "runs/spring")
+    save_checkpoint(checkpoint, tmp_path / "small.pt")
+    bundle = tmp_path / "bundle"
+    publish(tmp_path / "small.pt", bundle, BundleRequest(measure="none", trainable=True), print)
+    assert [(bundle / name).read_bytes().decode() for name in files] == list(files)
+    assert find_checkpoint(bundle) == bundle / "trainable.pt"
+    found = load_checkpoint(find_checkpoint(bundle))
+    assert (found.training, found.vocabulary, found.config, found.run) == (None, VOCABULARY, run, "runs/spring")
+    again = build_ctc_model(found).state_dict()
+    for name, value in model.state_dict().items():
+        assert torch.allclose(again[name], value, rtol=2**-10, atol=2**-24), name
+    assert (bundle / "trainable.pt").stat().st_size < 0.6 * (tmp_path / "small.pt").stat().st_size
+    # Letters of another model: its words would be spelled wrongly.
+    Vocabulary(("<pad>", "|", "A"), 0, "|").save(before / "vocab.json")
+    other = tmp_path / "other"
+    other.mkdir()
+    publishing.take_language_model(checkpoint, VOCABULARY, other, print)
+    assert list(other.iterdir()) == []

@@ -251,6 +251,11 @@ class TrainingModel(QObject):
             return None
         return card.parent if fresh else None
 
+    def trainable_bundles(self) -> list[Path]:
+        """Folders of installed models whose weights can be fine-tuned further, the user's own first."""
+        places = (self.bundles_folder, assets.bundled_models_folder())
+        return [found.parent for place in places for found in sorted(place.glob(f"[!.]*/{events.TRAINABLE_FILE}"))]
+
     def is_exporting(self, folder: Path) -> bool:
         """Whether a bundle is being made from the run."""
         return folder in self._exports

@@ -87,17 +87,24 @@ class NewRunForm(QWidget):
         for run in runs:
             if run.checkpoint is not None and (run.task == "pretrain" or self.task == "finetune"):
                 self.start_picker.addItem(f"{run.label}, step {run.checkpoint_step:,}", run.folder)
-        if isinstance(wanted, Path) and self.start_picker.findData(wanted) < 0:
+        if self.task == "finetune":
+            for folder in self._model.trainable_bundles():
+                self.start_picker.addItem(f"{folder.name}, installed model", folder)
+        if isinstance(wanted, Path) and self._place_of(wanted) < 0:
             self.start_picker.addItem(wanted.name, wanted)
         self.start_picker.addItem("Checkpoint file…", "file")
-        self.start_picker.setCurrentIndex(max(0, self.start_picker.findData(wanted)))
+        self.start_picker.setCurrentIndex(max(0, self._place_of(wanted)))
         self.start_picker.blockSignals(False)
         self._busy.setVisible(any(run.state.is_active for run in runs))
+
+    def _place_of(self, start: object) -> int:
+        """Where `start` stands in the picker, -1 for nowhere. Qt's findData takes equal paths for different ones."""
+        return next((at for at in range(self.start_picker.count()) if self.start_picker.itemData(at) == start), -1)
 
     def finetune_from(self, run: RunSummary) -> None:
         """Prepare a fine-tuning that starts from a pre-training."""
         self.set_task("finetune")
-        self.start_picker.setCurrentIndex(max(0, self.start_picker.findData(run.folder)))
+        self.start_picker.setCurrentIndex(max(0, self._place_of(run.folder)))
 
     def plan(self) -> RunPlan | None:
         """What the form asks for; None where there is no preset for the task."""

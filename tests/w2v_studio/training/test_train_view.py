@@ -180,3 +180,25 @@ def test_both_themes_paint(show: Callable[..., TrainingView], qtbot: QtBot) -> N
     dark = view.grab().toImage()
     assert light.pixelColor(light.width() - 5, 5).lightness() > 200
     assert dark.pixelColor(dark.width() - 5, 5).lightness() < 60
+
+
+def test_installed_models_with_weights_are_a_start(show: Callable[..., TrainingView], qtbot: QtBot) -> None:
+    view = show("short")
+    mine = view._model.bundles_folder / "mine"
+    mine.mkdir(parents=True)
+    (mine / "trainable.pt").touch()
+    (view._model.bundles_folder / "other").mkdir()
+    press(qtbot, view, "new_run_button")
+    form = view.form
+    form.set_task("pretrain")
+    words = "mine, installed model"
+    assert form.start_picker.findText(words) < 0
+    form.set_task("finetune")
+    form.start_picker.setCurrentIndex(form.start_picker.findText(words))
+    assert form.start_picker.currentData() == mine
+    assert form.start_picker.findText("other, installed model") < 0
+    assert f"--from {mine}" in command_of(view)
+    form.set_runs(view._model.runs)  # as happens twice a second
+    assert form.start_picker.currentText() == words
+    texts = [form.start_picker.itemText(place) for place in range(form.start_picker.count())]
+    assert len(set(texts)) == len(texts)

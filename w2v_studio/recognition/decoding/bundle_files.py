@@ -14,11 +14,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from engine.text.confidence import DEFAULT_TEMPERATURE
+from export.bundle import DECODING_FILE, LANGUAGE_MODEL_FILES, LEXICON_FILE
 from w2v_studio.recognition.decoding.settings import DecodingError
 
-DEFAULTS_FILE = "decoding.json"
-LANGUAGE_MODEL_FILES = ("lm.bin", "lm.arpa.gz", "lm.arpa")
-LEXICON_FILE = "lexicon.txt"
 LARGEST_BYTES = 100_000
 
 
@@ -39,7 +37,7 @@ class DecodingDefaults:
 
 def read_defaults(folder: Path) -> DecodingDefaults:
     """The bundle's own, or the general ones where it has none. Raises DecodingError for a file that cannot be used."""
-    path = folder / DEFAULTS_FILE
+    path = folder / DECODING_FILE
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise ValueError(f"it is larger than {LARGEST_BYTES} bytes")
@@ -56,9 +54,9 @@ def read_defaults(folder: Path) -> DecodingDefaults:
 
 def write_defaults(folder: Path, defaults: DecodingDefaults) -> None:
     """Write decoding.json, whole or not at all."""
-    part = folder / (DEFAULTS_FILE + ".tmp")
+    part = folder / (DECODING_FILE + ".tmp")
     part.write_text(json.dumps(asdict(defaults), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(folder / DEFAULTS_FILE)
+    part.replace(folder / DECODING_FILE)
 
 
 def language_model_file(folder: Path) -> Path | None:

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.text.ctc import Word, decode_words
-from export.bundle import Bundle
+from export.bundle import LANGUAGE_MODEL_FILES, Bundle
 from w2v_studio.recognition.decoding.bundle_files import (
-    LANGUAGE_MODEL_FILES,
     DecodingDefaults,
     language_model_file,
     lexicon_file,

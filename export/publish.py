@@ -114,13 +114,19 @@ def take_language_model(
 
 
 def without_training(checkpoint: Checkpoint) -> Checkpoint:
-    """What it takes to go on from the weights, which are rounded to 16 bits, as training noise is far above that."""
+    """What it takes to go on from the weights, which are rounded to 16 bits, as training noise is far above that.
+
+    Places on this machine are left out: they are nobody else's business.
+    """
+    config = checkpoint.config
+    data = replace(config.data, train=(), valid=(), weights=(), root=None, noise=(), impulse_responses=None)
+    config = replace(config, data=data, ctc=replace(config.ctc, checkpoint=None, vocabulary=None))
     largest = torch.finfo(torch.float16).max
     weights = {
         name: value.half() if value.is_floating_point() and bool((value.abs() <= largest).all()) else value
         for name, value in checkpoint.model.items()
     }
-    return replace(checkpoint, model=weights, training=None)
+    return replace(checkpoint, config=config, model=weights, training=None)
 
 
 def write_graphs(

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from engine import config as configuration
-from engine.config import CtcConfig, MaskingConfig, RunConfig
+from engine.config import CtcConfig, DataConfig, MaskingConfig, RunConfig
 from engine.text.vocabulary import Vocabulary
 from engine.training.checkpoint import Checkpoint, build_ctc_model, find_checkpoint, load_checkpoint, save_checkpoint
 from export import publish as publishing
@@ -249,7 +249,8 @@ def test_a_bundle_to_go_on_from(tmp_path):
     for name in files:
         (before / name).write_bytes(name.encode())
     model = make_model(LAYER_PRE)
-    run = RunConfig(task="finetune", name="small", model=LAYER_PRE, ctc=CtcConfig(checkpoint=str(before)))
+    data = DataConfig(train=(str(tmp_path / "mine.tsv"),), weights=(2.0,), root=str(tmp_path))
+    run = RunConfig(task="finetune", name="small", model=LAYER_PRE, data=data, ctc=CtcConfig(checkpoint=str(before)))
     checkpoint = Checkpoint(run, 7, model.state_dict(), VOCABULARY, {"optimizer": {}}, "runs/spring")
     save_checkpoint(checkpoint, tmp_path / "small.pt")
     bundle = tmp_path / "bundle"
@@ -257,7 +258,9 @@ def test_a_bundle_to_go_on_from(tmp_path):
     assert [(bundle / name).read_bytes().decode() for name in files] == list(files)
     assert find_checkpoint(bundle) == bundle / "trainable.pt"
     found = load_checkpoint(find_checkpoint(bundle))
-    assert (found.training, found.vocabulary, found.config, found.run) == (None, VOCABULARY, run, "runs/spring")
+    assert (found.training, found.vocabulary, found.run) == (None, VOCABULARY, "runs/spring")
+    assert found.config == replace(run, data=DataConfig(), ctc=CtcConfig())
+    assert str(tmp_path).encode() not in (bundle / "trainable.pt").read_bytes()
     again = build_ctc_model(found).state_dict()
     for name, value in model.state_dict().items():
         assert torch.allclose(again[name], value, rtol=2**-10, atol=2**-24), name

@@ -359,7 +359,7 @@ class DictationView(QWidget):
         if all(shipped) and not self._settings.get(OFFER_SEEN):
             first = published_models()[0]
             self.offer.say(
-                f"The model that comes along is small and knows few words. A published one for whole sentences is "
+                f"The model that comes along is small and misreads many words. A published one for sentences is "
                 f"a download of {first.size_text}.",
                 "info",
                 "Look at models",

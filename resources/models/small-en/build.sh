@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Builds small-en from open recordings and texts, from nothing to the bundle. See RECIPE.md.
+#
+#   resources/models/small-en/build.sh SPEECH TEXT OUT [tiny|small]
+#
+# tiny is the shipped network (3.4 million weights, five hours on two CPU cores), small the larger one (10.7 million, for
+# a GPU; not run by us). Stages that are complete are not repeated, an interrupted one goes on where it was.
+# PROCESSES=2 (one a core, or one a GPU) spreads the long stages over that many.
+
+set -euo pipefail
+if [[ $# -lt 3 || $# -gt 4 ]]; then
+    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+fi
+speech=$(realpath "$1") text=$(realpath "$2") out=$(realpath -m "$3") size=${4:-tiny}
+here=$(dirname "$(realpath "$0")")
+cd "$here/../../.."
+mkdir -p "$out"
+
+engine() {
+    if [[ ${PROCESSES:-2} -gt 1 ]]; then
+        OMP_NUM_THREADS=1 uv run torchrun --standalone --nproc-per-node="${PROCESSES:-2}" --no-python w2v-engine "$@"
+    else
+        uv run w2v-engine "$@"
+    fi
+}
+
+# stage NAME ORDER ...: the run OUT/NAME, begun or gone on with
+stage() {
+    local run=$out/$1
+    shift
+    if grep -qs '"reason": "completed"' "$run/events.jsonl"; then
+        return
+    elif [[ -f $run/config.json ]]; then
+        engine resume "$run"
+    else
+        engine "$@" --out "$run"
+    fi
+}
+
+unlabelled=(
+    "$speech/librispeech-mini/train.tsv" "$speech/librispeech-many/unlabelled.tsv"
+    "$speech/coffee-commands/unlabelled.tsv" "$speech/speechocean762/train.tsv"
+)
+books=$speech/librispeech-mini
+valid=(--valid "$books/valid.tsv" "$speech/speechocean762/valid.tsv")
+short=()
+if [[ $size == tiny ]]; then short=(--set loop.updates=900); fi
+
+PROCESSES=1 stage spectra pretrain --preset "$size-spectra" --data "${unlabelled[@]}" --valid "$books/valid.tsv"
+stage units pretrain --preset "$size-pretrain" "${short[@]}" --from "$out/spectra" --data "${unlabelled[@]}" \
+    --valid "$books/valid.tsv"
+
+uv run python -m benchmarks.short_clips "$books/train-1h.tsv" "$books/phones/train-1h.tsv" "$out/first-pieces"
+PROCESSES=1 stage letters-1 finetune --preset "$here/finetune-1.toml" --from "$out/units" \
+    --data "$out/first-pieces/pieces.tsv" --valid "$books/valid.tsv"
+PROCESSES=1 stage letters-2 finetune --preset "$here/finetune-2.toml" --from "$out/letters-1" \
+    --data "$out/first-pieces/pieces.tsv" "$speech/speechocean762/train.tsv" "$speech/digits/train.tsv" "${valid[@]}"
+if [[ ! -f $out/pieces/pieces.tsv ]]; then
+    uv run w2v-engine cut "$out/letters-2" --data "$books/train.tsv" --out "$out/pieces"
+fi
+stage words finetune --preset "$here/finetune-3.toml" --from "$out/letters-2" \
+    --data "$out/pieces/pieces.tsv" "$speech/speechocean762/train.tsv" "$speech/digits/train.tsv" "$books/train.tsv" \
+    "${valid[@]}"
+
+uv run w2v-export "$out/words" --out "$out/small-en" --weights fp16 --trainable --force
+uv run w2v-engine build-lm "$text"/*.txt.xz "$books/train.tsv" "$speech/speechocean762/train.tsv" \
+    "$speech/digits/train.tsv" --order 3 --prune 0,0,1 --entropy 2e-7 --out "$out/small-en/lm.arpa.gz" \
+    --held-out "$books/valid.tsv" "$speech/speechocean762/valid.tsv"
+uv run python -m benchmarks.decoding --bundle "$out/small-en" --language-model "$out/small-en/lm.arpa.gz" \
+    --weights "$books/valid.tsv" "$speech/speechocean762/valid.tsv" --write
+uv run python -m benchmarks.decoding --bundle "$out/small-en" --write \
+    --calibration "$books/valid.tsv" "$speech/speechocean762/valid.tsv"
+echo "$out/small-en"

@@ -3,8 +3,8 @@
 #
 #   resources/models/small-en/build.sh SPEECH TEXT OUT [tiny|small]
 #
-# tiny is the shipped network (3.4 million weights, five hours on two CPU cores), small the larger one (10.7 million, for
-# a GPU; not run by us). Stages that are complete are not repeated, an interrupted one goes on where it was.
+# tiny is the shipped network (3.4 million weights, about three hours on two CPU cores), small the larger one (10.7 million,
+# for a GPU; not run by us). Stages that are complete are not repeated, an interrupted one goes on where it was.
 # PROCESSES=2 (one a core, or one a GPU) spreads the long stages over that many.
 
 set -euo pipefail

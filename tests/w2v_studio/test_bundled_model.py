@@ -72,6 +72,15 @@ def words_of(transcriber, manifest, chosen):
     ]
 
 
+def test_small_en_hears_the_sample_clips(small):
+    """It was trained on these digits, so this says that it works as shipped, not how good it is."""
+    pairs = words_of(
+        small, resources_folder() / "samples" / "samples.tsv", lambda row: row["path"].startswith("digits")
+    )
+    assert sum(len(said.split()) for said, _ in pairs) == 20
+    assert error_rates(pairs).wer <= 0.2
+
+
 @pytest.mark.parametrize(("name", "limit"), [("speechocean762", 0.85), ("digits", 0.15)])
 def test_small_en_on_open_test_sets(small, name, limit):
     """Every sixth recording; all of them are in the model's RECIPE.md."""

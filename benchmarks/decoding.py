@@ -4,7 +4,7 @@
                                          [--language-model FILE.arpa.gz]      also with it (theirs through kenlm)
     uv run python benchmarks/decoding.py --calibration FIT_MANIFEST JUDGE_MANIFEST [--write]
     uv run python benchmarks/decoding.py --hotwords MANIFEST [--language-model FILE.arpa.gz]  distractors from its words
-    uv run python benchmarks/decoding.py --weights MANIFEST ... --language-model FILE.arpa.gz [--write]
+    uv run python benchmarks/decoding.py --weights MANIFEST ... --language-model FILE.arpa.gz [--beam N] [--write]
 
 Without a manifest: the shipped digits. Short clips of a speaker are joined to utterances of `--seconds`, as speech of
 a few words says little about time. Rounds alternate between the two sides; ratios are of medians over
@@ -332,7 +332,7 @@ def try_hotwords(bundle: Bundle, manifest: Path, model: Path | None, quick: bool
     table(["hotwords", "WER", "changed texts", "ms a second of speech"], rows)
 
 
-def tune_weights(bundle: Bundle, manifests: list[Path], model: Path, write: bool, quick: bool) -> None:
+def tune_weights(bundle: Bundle, manifests: list[Path], model: Path, beam: int, write: bool, quick: bool) -> None:
     """Word error rates over weights of the language model, on recordings kept out of training and testing."""
     said = [each for manifest in manifests for each in recordings(bundle, manifest, most=30 if quick else 0)]
     references = [each.transcript for each in said]
@@ -342,7 +342,7 @@ def tune_weights(bundle: Bundle, manifests: list[Path], model: Path, write: bool
 
     for mode in ("greedy", "beam"):
         print(f"{mode}: WER {wer(build_decoder(bundle, DecodingSettings(mode)).decode):.4f}")
-    informed = LanguageModelDecoder(bundle.vocabulary, bundle.stride_s, model, None, DecodingDefaults(), BEAM)
+    informed = LanguageModelDecoder(bundle.vocabulary, bundle.stride_s, model, None, DecodingDefaults(), beam)
     found: dict[tuple[float, float], float] = {}
     for lm_weight in LM_WEIGHTS:
         for word_score in WORD_SCORES:
@@ -354,7 +354,9 @@ def tune_weights(bundle: Bundle, manifests: list[Path], model: Path, write: bool
     best = min(found, key=found.__getitem__)
     print(f"best: lm_weight {best[0]}, word_score {best[1]}, WER {found[best]:.4f}")
     if write:
-        defaults = dataclasses.replace(read_defaults(bundle.folder), lm_weight=best[0], word_score=best[1])
+        defaults = dataclasses.replace(
+            read_defaults(bundle.folder), lm_weight=best[0], word_score=best[1], beam_width=beam
+        )
         write_defaults(bundle.folder, defaults)
         print(f"wrote {bundle.folder / 'decoding.json'}")
 
@@ -370,6 +372,7 @@ def main() -> None:
     parser.add_argument("--calibration", nargs=2, type=Path, metavar=("FIT", "JUDGE"))
     parser.add_argument("--hotwords", type=Path, metavar="MANIFEST")
     parser.add_argument("--weights", nargs="+", type=Path, metavar="MANIFEST")
+    parser.add_argument("--beam", type=int, default=BEAM, help="hypotheses, for --weights")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     bundle = find_bundle(arguments.bundle) if arguments.bundle else default_bundle()
@@ -380,7 +383,8 @@ def main() -> None:
     elif arguments.weights:
         if arguments.language_model is None:
             parser.error("--weights needs --language-model")
-        tune_weights(bundle, arguments.weights, arguments.language_model, arguments.write, arguments.quick)
+        model, beam = arguments.language_model, arguments.beam
+        tune_weights(bundle, arguments.weights, model, beam, arguments.write, arguments.quick)
     else:
         compare_speed(bundle, arguments.manifest, arguments)
 

@@ -29,7 +29,7 @@ def add_decoding_options(parser: argparse.ArgumentParser) -> None:
         help="the best letter each 20 ms (greedy), beam search, or beam search with a language model; auto takes lm "
         "where the bundle has a language model or one is given, else greedy (default: auto)",
     )
-    parser.add_argument("--beam-width", type=count, default=32, metavar="N", help="hypotheses of a beam (default: 32)")
+    parser.add_argument("--beam-width", type=count, metavar="N", help="hypotheses of a beam (default: the model's)")
     parser.add_argument(
         "--language-model", metavar="FILE", help="ARPA or KenLM file for lm (default: the bundle's own)"
     )

@@ -1,4 +1,4 @@
-"""A constant offset of the recording device, taken out of a stream (audio/files.py does so for files).
+"""A constant offset of the recording device, taken out of a stream or an array (audio/files.py does so for files).
 
 block    |--quiet--|--speech--|--speech--|--quiet--|
 mean        0.30       0.31       0.29      0.30        an offset: larger than what the block itself moves about it
@@ -14,8 +14,21 @@ from w2v_studio.audio.files import LEAST_OFFSET
 
 Block = NDArray[np.float32]
 
+SECOND = 16_000
+"""Samples a second of what is recognised."""
 MEAN_BLOCKS = 64
 """Blocks that the mean is taken over, 2 s of 32 ms each: over that, speech has a mean of 0.0005 at most."""
+
+
+def without_offset(waveform: Block) -> Block:
+    """A whole recording (samples,) without its offset; itself where it has none."""
+    if len(waveform) == 0:
+        return waveform
+    mean = waveform.mean()
+    # Over less than a second, a low sound has a mean of its own.
+    least = LEAST_OFFSET if len(waveform) >= SECOND else max(LEAST_OFFSET, float(waveform.std()))
+    result: Block = waveform - mean if abs(mean) > least else waveform
+    return result
 
 
 class OffsetRemoval:

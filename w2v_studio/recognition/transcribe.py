@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from engine.text.ctc import Word, text_of
 from w2v_studio.recognition.decoding.decoder import Decoder, build_decoder
+from w2v_studio.recognition.offset_removal import without_offset
 from w2v_studio.recognition.quiet_speech import raised
 from w2v_studio.recognition.sessions import Features, Recognizer
 from w2v_studio.recognition.speech_stretches import Stretch, StretchFinder
@@ -151,7 +152,7 @@ def transcribe(
     recognizer: Recognizer, waveform: Waveform, decoder: Decoder | None = None, cut: Cut = "auto"
 ) -> Transcript:
     """Text of `waveform` (samples,), float32 at 16 kHz. Silent and very short recordings give no words."""
-    return Transcriber(recognizer, decoder, cut).transcribe([waveform])
+    return Transcriber(recognizer, decoder, cut).transcribe([without_offset(waveform)])
 
 
 def analyse(recognizer: Recognizer, waveform: Waveform, time_mask: NDArray[np.bool_] | None = None) -> FileAnalysis:
@@ -159,6 +160,7 @@ def analyse(recognizer: Recognizer, waveform: Waveform, time_mask: NDArray[np.bo
 
     T is `frame_count(recognizer, samples)`. Raises ValueError for a mask of another length.
     """
+    waveform = without_offset(waveform)
     frames = frame_count(recognizer, len(waveform))
     if time_mask is not None and len(time_mask) != frames:
         raise ValueError(f"the mask has {len(time_mask)} frames, the recording {frames}: draw it again")

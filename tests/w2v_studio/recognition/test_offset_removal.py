@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from w2v_studio.recognition.offset_removal import OffsetRemoval
+from w2v_studio.recognition.offset_removal import OffsetRemoval, without_offset
+from w2v_studio.recognition.transcribe import analyse, transcribe
 
 
 def taken(stage, sound):
@@ -36,3 +37,19 @@ def test_an_offset_that_ends_is_let_go(digits_waveform):
     taken(stage, np.full(512 * 64, 0.2, np.float32))
     quiet = np.zeros(512 * 64 * 8, np.float32)
     assert np.abs(taken(stage, quiet)[-512:]).max() == 0
+
+
+@pytest.mark.parametrize("samples", [None, 8000])
+def test_an_array_with_an_offset_is_read_as_the_same_array_without(samples, recognizer, digits_waveform):
+    clean = digits_waveform[:samples] - digits_waveform[:samples].mean()
+    tilted = clean + np.float32(0.1)
+    assert np.abs(recognizer.features(tilted).latents - recognizer.features(clean).latents).max() > 0.1
+    assert np.abs(analyse(recognizer, tilted).logits - analyse(recognizer, clean).logits).max() < 1e-3
+    written, found = (transcribe(recognizer, each, cut="never").text for each in (clean, tilted))
+    assert found == written != ""
+
+
+def test_an_array_without_an_offset_is_left_as_it_is(digits_waveform):
+    low = (0.5 * np.sin(np.arange(2000) * 2 * np.pi * 5 / 16000)).astype(np.float32)  # a mean of its own over so little
+    for each in (digits_waveform, low, digits_waveform[:0]):
+        assert without_offset(each) is each

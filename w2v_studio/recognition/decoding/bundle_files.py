@@ -15,7 +15,7 @@ from pathlib import Path
 
 from engine.text.confidence import DEFAULT_TEMPERATURE
 from export.bundle import DECODING_FILE, LANGUAGE_MODEL_FILES, LEXICON_FILE
-from w2v_studio.recognition.decoding.settings import DecodingError
+from w2v_studio.recognition.decoding.settings import DecodingError, check_beam_width
 
 LARGEST_BYTES = 100_000
 
@@ -25,13 +25,15 @@ class DecodingDefaults:
     """decoding.json. `confidence_temperature` divides the logits where confidence is reckoned.
 
     A text's score is log p(sound) + `lm_weight` x log p(words) + `word_score` x words, natural logarithms;
-    a word outside the lexicon adds `unknown_word_score`. `measured_on` names the recordings.
+    a word outside the lexicon adds `unknown_word_score`. `beam_width` hypotheses are followed: a model that is unsure
+    of its letters gains by more, which take longer. `measured_on` names the recordings.
     """
 
     confidence_temperature: float = DEFAULT_TEMPERATURE
     lm_weight: float = 0.5
     word_score: float = 1.0
     unknown_word_score: float = -6.0
+    beam_width: int = 32
     measured_on: str = ""
 
 
@@ -76,7 +78,11 @@ def _check(defaults: DecodingDefaults) -> None:
         if item.type == "str":
             if not isinstance(value, str):
                 raise ValueError(f"{item.name} is {value!r}, not text")
+        elif item.type == "int":
+            if type(value) is not int:
+                raise ValueError(f"{item.name} is {value!r}, not a whole number")
         elif type(value) not in (int, float) or not math.isfinite(value):
             raise ValueError(f"{item.name} is {value!r}, not a number")
+    check_beam_width(defaults.beam_width)
     if not 0.01 <= defaults.confidence_temperature <= 100:
         raise ValueError(f"confidence_temperature is {defaults.confidence_temperature}, which is not from 0.01 to 100")

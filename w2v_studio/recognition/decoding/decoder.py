@@ -83,10 +83,11 @@ def mode_used(bundle: Bundle, settings: DecodingSettings) -> str:
 def _build(bundle: Bundle, settings: DecodingSettings, defaults: DecodingDefaults) -> Decoder:
     temperature = defaults.confidence_temperature
     mode = mode_used(bundle, settings)
+    beam_width = defaults.beam_width if settings.beam_width is None else settings.beam_width
     if mode == "greedy":
         return GreedyDecoder(bundle, temperature)
     if mode == "beam":
-        return BeamDecoder(bundle.vocabulary, bundle.stride_s, temperature, settings.beam_width)
+        return BeamDecoder(bundle.vocabulary, bundle.stride_s, temperature, beam_width)
     model = settings.language_model or language_model_file(bundle.folder)
     if model is None:
         raise DecodingError(
@@ -100,4 +101,4 @@ def _build(bundle: Bundle, settings: DecodingSettings, defaults: DecodingDefault
     )
     # The bundle's lexicon belongs to the bundle's language model.
     lexicon = settings.lexicon or (lexicon_file(bundle.folder) if settings.language_model is None else None)
-    return LanguageModelDecoder(bundle.vocabulary, bundle.stride_s, model, lexicon, weights, settings.beam_width)
+    return LanguageModelDecoder(bundle.vocabulary, bundle.stride_s, model, lexicon, weights, beam_width)

@@ -15,6 +15,12 @@ class DecodingError(ValueError):
     """Decoding that cannot be done as asked. The message says why and what to do."""
 
 
+def check_beam_width(width: int) -> None:
+    """Raises DecodingError for a beam that no search is made for."""
+    if not 1 <= width <= WIDEST_BEAM:
+        raise DecodingError(f"a beam of {width} is not from 1 to {WIDEST_BEAM}")
+
+
 @dataclass(frozen=True)
 class Hotword:
     """A phrase to listen for, and how much: 1 is the default strength, 0 turns it off."""
@@ -28,11 +34,12 @@ class DecodingSettings:
     """How final texts are decoded; partial ones always are as `partial` says.
 
     `language_model` (ARPA, .gz too, or KenLM binary) and `lexicon` (WORD<tab>L E T T E R S |): None takes the
-    bundle's own. `lm_weight` and `word_score`: None takes the bundle's, or the defaults of decoding.bundle_files.
+    bundle's own. `beam_width` (hypotheses), `lm_weight` and `word_score`: None takes the bundle's, or the defaults of
+    decoding.bundle_files.
     """
 
     mode: str = "greedy"
-    beam_width: int = 32
+    beam_width: int | None = None
     lm_weight: float | None = None
     word_score: float | None = None
     language_model: Path | None = None
@@ -43,8 +50,8 @@ class DecodingSettings:
         """Refuse what no decoder can do."""
         if self.mode not in MODES:
             raise DecodingError(f"no way to decode {self.mode!r}: choose {', '.join(MODES)}")
-        if not 1 <= self.beam_width <= WIDEST_BEAM:
-            raise DecodingError(f"a beam of {self.beam_width} is not from 1 to {WIDEST_BEAM}")
+        if self.beam_width is not None:
+            check_beam_width(self.beam_width)
 
     @property
     def partial(self) -> DecodingSettings:

@@ -63,6 +63,18 @@ def test_the_bundles_temperature_decides_the_confidence(bundle):
     assert all(one.confidence > other.confidence for one, other in zip(before, after, strict=True))
 
 
+def test_the_bundles_beam_is_taken_where_none_is_asked_for(bundle):
+    # Blank is the likelier of each frame, A of both together: 0.64 over three paths. A beam of 1 drops them all.
+    probabilities = np.full((2, len(bundle.vocabulary)), 1e-9)
+    probabilities[:, bundle.vocabulary.blank] = 0.6
+    probabilities[:, bundle.vocabulary.tokens.index("A")] = 0.4
+    logits = np.log(probabilities).astype(np.float32)
+    assert text_of(build_decoder(bundle, DecodingSettings("beam")).decode(logits)) == "A"
+    write_defaults(bundle.folder, DecodingDefaults(beam_width=1))
+    assert text_of(build_decoder(bundle, DecodingSettings("beam")).decode(logits)) == ""
+    assert text_of(build_decoder(bundle, DecodingSettings("beam", beam_width=8)).decode(logits)) == "A"
+
+
 @needs_flashlight
 def test_a_language_model_of_the_bundle_or_the_users_own(bundle, tmp_path):
     settings = DecodingSettings("lm")
@@ -90,7 +102,18 @@ def test_a_language_model_of_the_bundle_or_the_users_own(bundle, tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    ["{", "[]", '{"confidence_temperature": 0}', '{"lm_weight": "much"}', '{"word_score": NaN}', "x" * 200_000],
+    [
+        "{",
+        "[]",
+        '{"confidence_temperature": 0}',
+        '{"lm_weight": "much"}',
+        '{"word_score": NaN}',
+        "x" * 200_000,
+        '{"beam_width": 0}',
+        '{"beam_width": 99999}',
+        '{"beam_width": 2.5}',
+        '{"beam_width": true}',
+    ],
 )
 def test_defaults_that_cannot_be_used_are_refused(bundle, content):
     (bundle.folder / "decoding.json").write_text(content)
@@ -100,7 +123,7 @@ def test_defaults_that_cannot_be_used_are_refused(bundle, content):
 
 def test_defaults_are_read_as_written_and_unknown_ones_ignored(tmp_path):
     assert read_defaults(tmp_path) == DecodingDefaults()
-    wanted = DecodingDefaults(0.4, 0.7, 2.0, -9.0, "somewhere")
+    wanted = DecodingDefaults(0.4, 0.7, 2.0, -9.0, 64, "somewhere")
     write_defaults(tmp_path, wanted)
     assert read_defaults(tmp_path) == wanted
     (tmp_path / "decoding.json").write_text('{"lm_weight": 2, "later": true}')

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import gzip
+import itertools
 import json
 import shutil
 import statistics
@@ -31,7 +32,7 @@ import numpy as np
 
 from engine.data.manifest import read_manifest
 from engine.text import confidence as measures
-from engine.text.ctc import decode_words, text_of, words_of_path
+from engine.text.ctc import decode_words, log_softmax, text_of, words_of_path
 from engine.text.error_rate import error_rates
 from engine.text.vocabulary import Vocabulary
 from export.bundle import Bundle
@@ -51,8 +52,15 @@ from w2v_studio.recognition.transcribe import analyse
 
 BEAM = 32
 PAUSE_S = 0.25
-LM_WEIGHTS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.4)
-WORD_SCORES = (-1.0, 0.0, 1.0, 2.0, 4.0)
+STEPS = {
+    "prior_weight": (0.0, 0.15, 0.25, 0.35, 0.45, 0.55, 0.7),
+    "lm_weight": (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5),
+    "word_score": (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0),
+}
+"""Weights that are tried."""
+FIRST = {"prior_weight": 0.35, "lm_weight": 0.8, "word_score": 0.0}
+LEAST_LOG_PRIOR = -9.0
+"""Rarer tokens, and those that are never written, count as this rare."""
 
 
 @dataclasses.dataclass
@@ -342,23 +350,43 @@ def tune_weights(bundle: Bundle, manifests: list[Path], model: Path, beam: int, 
 
     for mode in ("greedy", "beam"):
         print(f"{mode}: WER {wer(build_decoder(bundle, DecodingSettings(mode)).decode):.4f}")
-    informed = LanguageModelDecoder(bundle.vocabulary, bundle.stride_s, model, None, DecodingDefaults(), beam)
-    found: dict[tuple[float, float], float] = {}
-    for lm_weight in LM_WEIGHTS:
-        for word_score in WORD_SCORES:
-            informed.set_weights(lm_weight, word_score)
-            found[lm_weight, word_score] = wer(informed.decode)
-    print()
-    rows = [[weight, *(f"{found[weight, score]:.4f}" for score in WORD_SCORES)] for weight in LM_WEIGHTS]
-    table(["weight \\ word score", *map(str, WORD_SCORES)], rows)
-    best = min(found, key=found.__getitem__)
-    print(f"best: lm_weight {best[0]}, word_score {best[1]}, WER {found[best]:.4f}")
+    # Weights come in steps: one at a time, the neighbours of the best so far, until none is better.
+    general = dataclasses.replace(read_defaults(bundle.folder), log_priors=log_priors(said), beam_width=beam)
+    informed = LanguageModelDecoder(bundle.vocabulary, bundle.stride_s, model, None, general, beam)
+    found: dict[tuple[float, ...], float] = {}
+
+    def try_weights(places: tuple[int, ...]) -> float:
+        values = tuple(steps[place] for steps, place in zip(STEPS.values(), places, strict=True))
+        if values not in found:
+            informed.set_weights(dataclasses.replace(general, **dict(zip(STEPS, values, strict=True))))
+            found[values] = wer(informed.decode)
+            print(f"{dict(zip(STEPS, values, strict=True))}: WER {found[values]:.4f}", flush=True)
+        return found[values]
+
+    best = tuple(STEPS[name].index(first) for name, first in FIRST.items())
+    at_rest = 0
+    for axis in itertools.cycle(range(len(STEPS))):
+        before = best
+        for way in (1, -1):
+            while 0 <= best[axis] + way < len(list(STEPS.values())[axis]):
+                further = (*best[:axis], best[axis] + way, *best[axis + 1 :])
+                if try_weights(further) >= try_weights(best):
+                    break
+                best = further
+        at_rest = at_rest + 1 if best == before else 0
+        if at_rest == len(STEPS):
+            break
+    values = {name: steps[place] for (name, steps), place in zip(STEPS.items(), best, strict=True)}
+    print(f"best of {len(found)}: {values}, WER {try_weights(best):.4f}")
     if write:
-        defaults = dataclasses.replace(
-            read_defaults(bundle.folder), lm_weight=best[0], word_score=best[1], beam_width=beam
-        )
-        write_defaults(bundle.folder, defaults)
+        write_defaults(bundle.folder, dataclasses.replace(general, **values))
         print(f"wrote {bundle.folder / 'decoding.json'}")
+
+
+def log_priors(said: list[Recording]) -> tuple[float, ...]:
+    """Natural logarithms of the tokens' mean probabilities."""
+    shares = np.mean(np.concatenate([np.exp(log_softmax(each.logits)) for each in said]), axis=0)
+    return tuple(round(float(value), 3) for value in np.log(np.maximum(shares, np.exp(LEAST_LOG_PRIOR))))
 
 
 def main() -> None:

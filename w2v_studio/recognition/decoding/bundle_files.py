@@ -25,8 +25,11 @@ class DecodingDefaults:
     """decoding.json. `confidence_temperature` divides the logits where confidence is reckoned.
 
     A text's score is log p(sound) + `lm_weight` x log p(words) + `word_score` x words, natural logarithms;
-    a word outside the lexicon adds `unknown_word_score`. `beam_width` hypotheses are followed: a model that is unsure
-    of its letters gains by more, which take longer. `measured_on` names the recordings.
+    a word outside the lexicon adds `unknown_word_score`. p(sound) is the network's, each token's divided by its share
+    in general, exp(`log_priors`) (tokens,), to the power `prior_weight`: a network that is unsure writes nothing, or
+    common letters, and the language model knows better what is common (as hybrid recognisers do, Bourlard and Morgan
+    1994, and EESEN with CTC, arXiv 1507.08240). `beam_width` hypotheses are followed: a model that is unsure of its
+    letters gains by more, which take longer. `measured_on` names the recordings.
     """
 
     confidence_temperature: float = DEFAULT_TEMPERATURE
@@ -34,6 +37,8 @@ class DecodingDefaults:
     word_score: float = 1.0
     unknown_word_score: float = -6.0
     beam_width: int = 32
+    prior_weight: float = 0.0
+    log_priors: tuple[float, ...] = ()
     measured_on: str = ""
 
 
@@ -45,6 +50,8 @@ def read_defaults(folder: Path) -> DecodingDefaults:
             raise ValueError(f"it is larger than {LARGEST_BYTES} bytes")
         values = json.loads(path.read_text(encoding="utf-8"))
         known = {item.name for item in fields(DecodingDefaults)}
+        if isinstance(values.get("log_priors"), list):
+            values["log_priors"] = tuple(values["log_priors"])
         defaults = DecodingDefaults(**{name: value for name, value in values.items() if name in known})
         _check(defaults)
     except FileNotFoundError:
@@ -72,6 +79,10 @@ def lexicon_file(folder: Path) -> Path | None:
     return path if path.is_file() else None
 
 
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+
+
 def _check(defaults: DecodingDefaults) -> None:
     for item in fields(DecodingDefaults):
         value = getattr(defaults, item.name)
@@ -81,8 +92,13 @@ def _check(defaults: DecodingDefaults) -> None:
         elif item.type == "int":
             if type(value) is not int:
                 raise ValueError(f"{item.name} is {value!r}, not a whole number")
-        elif type(value) not in (int, float) or not math.isfinite(value):
-            raise ValueError(f"{item.name} is {value!r}, not a number")
+        elif item.type == "float":
+            if not _is_number(value):
+                raise ValueError(f"{item.name} is {value!r}, not a number")
+        elif not isinstance(value, tuple) or not all(map(_is_number, value)):
+            raise ValueError(f"{item.name} is {value!r}, not a list of numbers")
+    if defaults.prior_weight and not defaults.log_priors:
+        raise ValueError("prior_weight is given without log_priors")
     check_beam_width(defaults.beam_width)
     if not 0.01 <= defaults.confidence_temperature <= 100:
         raise ValueError(f"confidence_temperature is {defaults.confidence_temperature}, which is not from 0.01 to 100")

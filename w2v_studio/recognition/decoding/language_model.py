@@ -6,7 +6,6 @@ import contextlib
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,8 @@ LN_10 = math.log(10)
 class LanguageModelDecoder:
     """Words of a lexicon that sound and language model like best together; others at the price of `unknown_word_score`.
 
-    `weights` holds lm_weight, word_score, unknown_word_score and the confidence's temperature. Raises DecodingError.
+    `weights` holds lm_weight, word_score, unknown_word_score, the tokens' priors and their weight, and the confidence's
+    temperature. Raises DecodingError.
     """
 
     def __init__(
@@ -42,7 +42,8 @@ class LanguageModelDecoder:
         weights: DecodingDefaults,
         beam_width: int = 32,
     ) -> None:
-        self._vocabulary, self._stride_s, self._weights = vocabulary, stride_s, weights
+        self._vocabulary, self._stride_s = vocabulary, stride_s
+        self.set_weights(weights)
         module = flashlight_text.load_module()
         if lexicon is not None:
             spellings = read_lexicon(lexicon, vocabulary)
@@ -57,16 +58,22 @@ class LanguageModelDecoder:
         self._trie = _trie(module, spellings, self._dictionary, self._model, self._separator, len(vocabulary))
         self._module, self._unknown, self._beam_width = module, unknown, beam_width
 
-    def set_weights(self, lm_weight: float, word_score: float) -> None:
-        """Other weights from the next text on, without loading the model again."""
-        self._weights = replace(self._weights, lm_weight=lm_weight, word_score=word_score)
+    def set_weights(self, weights: DecodingDefaults) -> None:
+        """Other weights from the next text on, without loading the model again. `beam_width` stays."""
+        if weights.prior_weight and len(weights.log_priors) != len(self._vocabulary):
+            raise DecodingError(
+                f"decoding.json holds {len(weights.log_priors)} log_priors for a vocabulary of "
+                f"{len(self._vocabulary)} tokens: it was made for another model; delete it, or measure it again"
+            )
+        self._weights = weights
+        self._habits = np.float32(weights.prior_weight) * np.array(weights.log_priors, np.float32)
 
     def decode(self, logits: NDArray[np.float32], first_frame: int = 0) -> list[Word]:
         """Words of `logits` (frames, tokens); their times count `first_frame` frames before the first row."""
         if len(logits) == 0:
             return []
         blank = self._vocabulary.blank
-        given = emissions(logits, self._vocabulary)
+        given = emissions(logits - self._habits if self._weights.prior_weight else logits, self._vocabulary)
         ended = Emissions(self._with_end(given.scores), given.kept, given.frames)
         path = flashlight_text.best_path(self._search(given.most_tokens + 1), ended)[:-1]
         offset_s = first_frame * self._stride_s

@@ -55,6 +55,30 @@ def test_the_language_model_decides_where_the_sound_does_not(model):
 
 
 @needs_flashlight
+def test_what_a_network_writes_anyway_weighs_less_with_priors(model):
+    # The last letter drowns in a blank of 0.8, as of a network that writes nothing where it is unsure.
+    logits = said("THE CAT SAT")
+    logits[20] = np.log(np.full(32, 1e-6))
+    logits[20, [0, ENGLISH.tokens.index("T")]] = np.log([0.8, 0.2])
+    shares = np.full(32, 0.01)
+    shares[0] = 0.7
+    log_priors = tuple(np.log(shares).tolist())
+    only_sound = {"lm_weight": 0.0, "word_score": 0.0, "unknown_word_score": 0.0}
+    assert text_of(decoder(model, **only_sound).decode(logits)) == "THE CAT SA"
+    with_priors = decoder(model, **only_sound, prior_weight=1.0, log_priors=log_priors)
+    words = with_priors.decode(logits)
+    assert text_of(words) == "THE CAT SAT"
+    # 0.2 / 0.01 against 0.8 / 0.7; a confidence is the network's own all the same.
+    divided = decoder(model, **only_sound).decode((logits - np.array(log_priors)).astype(np.float32))
+    assert [word.word for word in divided] == [word.word for word in words]
+    assert words[2].confidence < divided[2].confidence
+    with_priors.set_weights(DecodingDefaults(**only_sound))
+    assert text_of(with_priors.decode(logits)) == "THE CAT SA"
+    with pytest.raises(DecodingError, match="3 log_priors for a vocabulary of 32"):
+        decoder(model, prior_weight=0.5, log_priors=(-1.0, -2.0, -3.0))
+
+
+@needs_flashlight
 def test_words_outside_the_lexicon_come_through_where_the_sound_is_clear(model):
     logits = said("THE MADAM SAT")
     assert text_of(decoder(model).decode(logits)) == "THE MADAM SAT"

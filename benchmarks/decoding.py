@@ -2,14 +2,12 @@
 
     uv run python benchmarks/decoding.py [MANIFEST] [--bundle NAME_OR_FOLDER] [--quick]
                                          [--language-model FILE.arpa.gz]      also with it (theirs through kenlm)
-    uv run python benchmarks/decoding.py --calibration FIT_MANIFEST JUDGE_MANIFEST [--write]
+    uv run python benchmarks/decoding.py --calibration FIT_MANIFEST JUDGE_MANIFEST
     uv run python benchmarks/decoding.py --hotwords MANIFEST [--language-model FILE.arpa.gz]  distractors from its words
-    uv run python benchmarks/decoding.py --weights MANIFEST ... --language-model FILE.arpa.gz [--beam N] [--write]
 
 Without a manifest: the shipped digits. Short clips of a speaker are joined to utterances of `--seconds`, as speech of
 a few words says little about time. Rounds alternate between the two sides; ratios are of medians over
-rounds. `--write` puts what was found into the bundle's decoding.json. pyctcdecode runs through `uv` in an environment
-of its own; without uv or a network, its rows are missing.
+rounds. pyctcdecode runs through `uv` in an environment of its own; without uv or a network, its rows are missing.
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import gzip
-import itertools
 import json
 import shutil
 import statistics
@@ -32,35 +29,25 @@ import numpy as np
 
 from engine.data.manifest import read_manifest
 from engine.text import confidence as measures
-from engine.text.ctc import decode_words, log_softmax, text_of, words_of_path
+from engine.text.ctc import decode_words, text_of, words_of_path
 from engine.text.error_rate import error_rates
 from engine.text.vocabulary import Vocabulary
 from export.bundle import Bundle
 from w2v_studio.assets import resources_folder
 from w2v_studio.audio.files import read_audio
 from w2v_studio.bundles import default_bundle, find_bundle
-from w2v_studio.recognition.decoding.bundle_files import DecodingDefaults, read_defaults, write_defaults
+from w2v_studio.recognition.decoding.bundle_files import DecodingDefaults
 from w2v_studio.recognition.decoding.calibration import fit_temperature, greedy_confidences, judge, right_words
-from w2v_studio.recognition.decoding.decoder import build_decoder
 from w2v_studio.recognition.decoding.hotwords import HotwordSpotter
 from w2v_studio.recognition.decoding.language_model import LanguageModelDecoder
 from w2v_studio.recognition.decoding.lexicon import arpa_words
 from w2v_studio.recognition.decoding.prefix_beam import BeamDecoder
-from w2v_studio.recognition.decoding.settings import DecodingSettings, Hotword
+from w2v_studio.recognition.decoding.settings import Hotword
 from w2v_studio.recognition.sessions import Recognizer
 from w2v_studio.recognition.transcribe import analyse
 
 BEAM = 32
 PAUSE_S = 0.25
-STEPS = {
-    "prior_weight": (0.0, 0.15, 0.25, 0.35, 0.45, 0.55, 0.7),
-    "lm_weight": (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5),
-    "word_score": (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0),
-}
-"""Weights that are tried."""
-FIRST = {"prior_weight": 0.35, "lm_weight": 0.8, "word_score": 0.0}
-LEAST_LOG_PRIOR = -9.0
-"""Rarer tokens, and those that are never written, count as this rare."""
 
 
 @dataclasses.dataclass
@@ -182,7 +169,7 @@ def compare_speed(bundle: Bundle, manifest: Path, arguments: argparse.Namespace)
     beam = BeamDecoder(vocabulary, bundle.stride_s, 0.5, BEAM)
     informed = None
     if model is not None:
-        informed = LanguageModelDecoder(vocabulary, bundle.stride_s, model, None, DecodingDefaults(), BEAM)
+        informed = LanguageModelDecoder(vocabulary, bundle.stride_s, model, None, DecodingDefaults(beam_width=BEAM))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         vocabulary.save(folder / "vocab.json")
@@ -260,7 +247,7 @@ def _theirs(reference: Reference, order: str) -> tuple[list[float], list[str]]:
     return answer["seconds"], answer["texts"]
 
 
-def calibrate(bundle: Bundle, fit: Path, check: Path, write: bool) -> None:
+def calibrate(bundle: Bundle, fit: Path, check: Path) -> None:
     """One temperature from the first manifest, judged on the second, against plain maximum probability."""
     vocabulary = bundle.vocabulary
     sets = {"fitted on": recordings(bundle, fit), "judged on": recordings(bundle, check)}
@@ -286,14 +273,6 @@ def calibrate(bundle: Bundle, fit: Path, check: Path, write: bool) -> None:
             words = f"{quality.words}, {quality.right / quality.words:.0%} right"
             rows.append([role, words, name, f"{quality.auroc:.3f}", f"{quality.nce:+.3f}", f"{quality.ece:.3f}"])
     table(["", "words", "confidence", "AUROC", "NCE", "calibration error"], rows)
-    if write:
-        defaults = dataclasses.replace(
-            read_defaults(bundle.folder),
-            confidence_temperature=round(temperature, 4),
-            measured_on=f"confidence: {fit.parent.name}/{fit.name}",
-        )
-        write_defaults(bundle.folder, defaults)
-        print(f"wrote {bundle.folder / 'decoding.json'}")
 
 
 def _peak_confidences(logits: list[np.ndarray], vocabulary: Vocabulary) -> np.ndarray:
@@ -340,55 +319,6 @@ def try_hotwords(bundle: Bundle, manifest: Path, model: Path | None, quick: bool
     table(["hotwords", "WER", "changed texts", "ms a second of speech"], rows)
 
 
-def tune_weights(bundle: Bundle, manifests: list[Path], model: Path, beam: int, write: bool, quick: bool) -> None:
-    """Word error rates over weights of the language model, on recordings kept out of training and testing."""
-    said = [each for manifest in manifests for each in recordings(bundle, manifest, most=30 if quick else 0)]
-    references = [each.transcript for each in said]
-
-    def wer(decode: Callable[[np.ndarray], list]) -> float:
-        return error_rates(zip(references, [text_of(decode(each.logits)) for each in said], strict=True)).wer
-
-    for mode in ("greedy", "beam"):
-        print(f"{mode}: WER {wer(build_decoder(bundle, DecodingSettings(mode)).decode):.4f}")
-    # Weights come in steps: one at a time, the neighbours of the best so far, until none is better.
-    general = dataclasses.replace(read_defaults(bundle.folder), log_priors=log_priors(said), beam_width=beam)
-    informed = LanguageModelDecoder(bundle.vocabulary, bundle.stride_s, model, None, general, beam)
-    found: dict[tuple[float, ...], float] = {}
-
-    def try_weights(places: tuple[int, ...]) -> float:
-        values = tuple(steps[place] for steps, place in zip(STEPS.values(), places, strict=True))
-        if values not in found:
-            informed.set_weights(dataclasses.replace(general, **dict(zip(STEPS, values, strict=True))))
-            found[values] = wer(informed.decode)
-            print(f"{dict(zip(STEPS, values, strict=True))}: WER {found[values]:.4f}", flush=True)
-        return found[values]
-
-    best = tuple(STEPS[name].index(first) for name, first in FIRST.items())
-    at_rest = 0
-    for axis in itertools.cycle(range(len(STEPS))):
-        before = best
-        for way in (1, -1):
-            while 0 <= best[axis] + way < len(list(STEPS.values())[axis]):
-                further = (*best[:axis], best[axis] + way, *best[axis + 1 :])
-                if try_weights(further) >= try_weights(best):
-                    break
-                best = further
-        at_rest = at_rest + 1 if best == before else 0
-        if at_rest == len(STEPS):
-            break
-    values = {name: steps[place] for (name, steps), place in zip(STEPS.items(), best, strict=True)}
-    print(f"best of {len(found)}: {values}, WER {try_weights(best):.4f}")
-    if write:
-        write_defaults(bundle.folder, dataclasses.replace(general, **values))
-        print(f"wrote {bundle.folder / 'decoding.json'}")
-
-
-def log_priors(said: list[Recording]) -> tuple[float, ...]:
-    """Natural logarithms of the tokens' mean probabilities."""
-    shares = np.mean(np.concatenate([np.exp(log_softmax(each.logits)) for each in said]), axis=0)
-    return tuple(round(float(value), 3) for value in np.log(np.maximum(shares, np.exp(LEAST_LOG_PRIOR))))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     shipped = resources_folder() / "datasets" / "digits-mini" / "valid.tsv"
@@ -399,20 +329,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--calibration", nargs=2, type=Path, metavar=("FIT", "JUDGE"))
     parser.add_argument("--hotwords", type=Path, metavar="MANIFEST")
-    parser.add_argument("--weights", nargs="+", type=Path, metavar="MANIFEST")
-    parser.add_argument("--beam", type=int, default=BEAM, help="hypotheses, for --weights")
-    parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     bundle = find_bundle(arguments.bundle) if arguments.bundle else default_bundle()
     if arguments.calibration:
-        calibrate(bundle, *arguments.calibration, arguments.write)
+        calibrate(bundle, *arguments.calibration)
     elif arguments.hotwords:
         try_hotwords(bundle, arguments.hotwords, arguments.language_model, arguments.quick)
-    elif arguments.weights:
-        if arguments.language_model is None:
-            parser.error("--weights needs --language-model")
-        model, beam = arguments.language_model, arguments.beam
-        tune_weights(bundle, arguments.weights, model, beam, arguments.write, arguments.quick)
     else:
         compare_speed(bundle, arguments.manifest, arguments)
 

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from w2v_studio.commands import bench, devices, dictate, doctor, evaluate, models, transcribe
+from w2v_studio.commands import bench, devices, dictate, doctor, evaluate, models, transcribe, tune
 
-COMMANDS = (transcribe, dictate, evaluate, models, devices, doctor, bench)
+COMMANDS = (transcribe, dictate, evaluate, tune, models, devices, doctor, bench)
 """In the order of the help. Each has `add_commands(subparsers)`, which sets `run(options) -> exit status`."""
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.text.ctc import decode_words
+from engine.text.ctc import words_of_path
 from engine.text.vocabulary import Vocabulary
 from w2v_studio.recognition.decoding.settings import DecodingError
 
@@ -84,17 +84,25 @@ def cross_entropy(confidences: NDArray[np.float64], right: NDArray[np.bool_]) ->
     return float(-np.log(np.where(right, sure, 1 - sure)).mean())
 
 
-def fit_temperature(logits: Sequence[NDArray[np.float32]], references: Sequence[str], vocabulary: Vocabulary) -> float:
-    """The temperature whose greedy words' confidences surprise least. `logits` (frames, tokens) of each recording.
+def fit_temperature(
+    logits: Sequence[NDArray[np.float32]],
+    references: Sequence[str],
+    vocabulary: Vocabulary,
+    paths: Sequence[NDArray[np.intp]] | None = None,
+) -> float:
+    """The temperature whose words' confidences surprise least. `logits` (frames, tokens) of each recording.
 
-    Raises DecodingError where the recordings cannot tell.
+    `paths` (frames,) spell the words that a decoder made of them; without, those of the greedy one. Raises
+    DecodingError where the recordings cannot tell.
     """
-    pairs = list(zip(logits, references, strict=True))
+    paths = [rows.argmax(axis=-1) for rows in logits] if paths is None else paths
     right = np.array(
         [
             is_right
-            for rows, reference in pairs
-            for is_right in right_words(reference.split(), [word.word for word in decode_words(rows, vocabulary)])
+            for path, rows, reference in zip(paths, logits, references, strict=True)
+            for is_right in right_words(
+                reference.split(), [word.word for word in words_of_path(path, rows, vocabulary)]
+            )
         ]
     )
     if len(right) < LEAST_WORDS or right.all() or not right.any():
@@ -104,18 +112,32 @@ def fit_temperature(logits: Sequence[NDArray[np.float32]], references: Sequence[
         )
 
     def surprise(temperature: float) -> float:
-        return cross_entropy(greedy_confidences(logits, vocabulary, temperature), right)
+        return cross_entropy(path_confidences(paths, logits, vocabulary, temperature), right)
 
     return float(min(TEMPERATURES, key=surprise))
+
+
+def path_confidences(
+    paths: Sequence[NDArray[np.intp]],
+    logits: Sequence[NDArray[np.float32]],
+    vocabulary: Vocabulary,
+    temperature: float,
+) -> NDArray[np.float64]:
+    """Confidences of all recordings' words, one behind the other."""
+    return np.array(
+        [
+            word.confidence
+            for path, rows in zip(paths, logits, strict=True)
+            for word in words_of_path(path, rows, vocabulary, temperature=temperature)
+        ]
+    )
 
 
 def greedy_confidences(
     logits: Sequence[NDArray[np.float32]], vocabulary: Vocabulary, temperature: float
 ) -> NDArray[np.float64]:
     """Confidences of all recordings' greedy words, one behind the other."""
-    return np.array(
-        [word.confidence for rows in logits for word in decode_words(rows, vocabulary, temperature=temperature)]
-    )
+    return path_confidences([rows.argmax(axis=-1) for rows in logits], logits, vocabulary, temperature)
 
 
 def _auroc(confidences: NDArray[np.float64], right: NDArray[np.bool_]) -> float:

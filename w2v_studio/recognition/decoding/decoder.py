@@ -98,7 +98,8 @@ def _build(bundle: Bundle, settings: DecodingSettings, defaults: DecodingDefault
         defaults,
         lm_weight=defaults.lm_weight if settings.lm_weight is None else settings.lm_weight,
         word_score=defaults.word_score if settings.word_score is None else settings.word_score,
+        beam_width=beam_width,
     )
     # The bundle's lexicon belongs to the bundle's language model.
     lexicon = settings.lexicon or (lexicon_file(bundle.folder) if settings.language_model is None else None)
-    return LanguageModelDecoder(bundle.vocabulary, bundle.stride_s, model, lexicon, weights, beam_width)
+    return LanguageModelDecoder(bundle.vocabulary, bundle.stride_s, model, lexicon, weights)

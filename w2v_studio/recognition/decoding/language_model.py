@@ -29,8 +29,8 @@ LN_10 = math.log(10)
 class LanguageModelDecoder:
     """Words of a lexicon that sound and language model like best together; others at the price of `unknown_word_score`.
 
-    `weights` holds lm_weight, word_score, unknown_word_score, the tokens' priors and their weight, and the confidence's
-    temperature. Raises DecodingError.
+    `weights` holds lm_weight, word_score, unknown_word_score, the tokens' priors and their weight, the beam's width and
+    the confidence's temperature. Raises DecodingError.
     """
 
     def __init__(
@@ -40,7 +40,6 @@ class LanguageModelDecoder:
         language_model: Path,
         lexicon: Path | None,
         weights: DecodingDefaults,
-        beam_width: int = 32,
     ) -> None:
         self._vocabulary, self._stride_s = vocabulary, stride_s
         self.set_weights(weights)
@@ -56,10 +55,10 @@ class LanguageModelDecoder:
         self._model = _load(language_model, self._dictionary)
         unknown = self._dictionary.get_index(UNKNOWN)
         self._trie = _trie(module, spellings, self._dictionary, self._model, self._separator, len(vocabulary))
-        self._module, self._unknown, self._beam_width = module, unknown, beam_width
+        self._module, self._unknown = module, unknown
 
     def set_weights(self, weights: DecodingDefaults) -> None:
-        """Other weights from the next text on, without loading the model again. `beam_width` stays."""
+        """Other weights from the next text on, without loading the model again."""
         if weights.prior_weight and len(weights.log_priors) != len(self._vocabulary):
             raise DecodingError(
                 f"decoding.json holds {len(weights.log_priors)} log_priors for a vocabulary of "
@@ -70,22 +69,24 @@ class LanguageModelDecoder:
 
     def decode(self, logits: NDArray[np.float32], first_frame: int = 0) -> list[Word]:
         """Words of `logits` (frames, tokens); their times count `first_frame` frames before the first row."""
+        offset_s = first_frame * self._stride_s
+        temperature = self._weights.confidence_temperature
+        return words_of_path(self.path(logits), logits, self._vocabulary, self._stride_s, offset_s, temperature)
+
+    def path(self, logits: NDArray[np.float32]) -> NDArray[np.intp]:
+        """The token of each frame (frames,) that spells the best words of `logits` (frames, tokens)."""
         if len(logits) == 0:
-            return []
-        blank = self._vocabulary.blank
+            return np.zeros(0, np.intp)
         given = emissions(logits - self._habits if self._weights.prior_weight else logits, self._vocabulary)
         ended = Emissions(self._with_end(given.scores), given.kept, given.frames)
         path = flashlight_text.best_path(self._search(given.most_tokens + 1), ended)[:-1]
-        offset_s = first_frame * self._stride_s
-        temperature = self._weights.confidence_temperature
-        whole = given.whole_path(path, blank)
-        return words_of_path(whole, logits, self._vocabulary, self._stride_s, offset_s, temperature)
+        return given.whole_path(path, self._vocabulary.blank)
 
     def _search(self, most_tokens: int) -> Any:
         """A search is quick to make, and takes time for every token it may follow."""
         weights, module = self._weights, self._module
         options = module.LexiconDecoderOptions(
-            beam_size=self._beam_width,
+            beam_size=weights.beam_width,
             beam_size_token=min(most_tokens, len(self._vocabulary)),
             # Wider than without: a word's price is known only in part before its end.
             beam_threshold=2 * BEAM_THRESHOLD,

@@ -1,0 +1,138 @@
+"""`w2v-studio tune`: weights of a bundle's language model and its words' confidence, into its decoding.json."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from engine.text.ctc import text_of
+from engine.text.error_rate import error_rates
+from w2v_studio.audio.files import AudioFileError, read_audio
+from w2v_studio.commands.running import open_recognizer, print_error
+from w2v_studio.evaluation.clips import EvaluationError, read_clips
+from w2v_studio.recognition.decoding.bundle_files import (
+    DecodingDefaults,
+    language_model_file,
+    lexicon_file,
+    read_defaults,
+    write_defaults,
+)
+from w2v_studio.recognition.decoding.calibration import fit_temperature
+from w2v_studio.recognition.decoding.language_model import LanguageModelDecoder
+from w2v_studio.recognition.decoding.settings import DecodingError, check_beam_width
+from w2v_studio.recognition.decoding.tuning import log_priors, walk
+from w2v_studio.recognition.sessions import Recognizer
+from w2v_studio.recognition.transcribe import analyse
+
+QUICK_BEAM = 32
+"""The walk starts with a beam this wide, from where the wider one has few steps to go."""
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What the network made of the recordings, `logits` (frames, tokens) each, and what was said."""
+
+    logits: list[NDArray[np.float32]]
+    references: list[str]
+
+    def wer(self, decoder: LanguageModelDecoder) -> float:
+        """Word error rate of what `decoder` makes of it."""
+        found = [text_of(decoder.decode(rows)) for rows in self.logits]
+        return error_rates(zip(self.references, found, strict=True)).wer
+
+
+def tune(options: argparse.Namespace) -> int:
+    """Print what is tried; 1 if recordings could not be read. Raises EvaluationError, DecodingError."""
+    if options.beam_width is not None:
+        check_beam_width(options.beam_width)
+    manifests = [Path(name) for name in options.data]
+    recognizer = open_recognizer(options)
+    folder = recognizer.bundle.folder
+    before = read_defaults(folder)
+    heard, status = _listen(recognizer, manifests)
+    names = " and ".join(f"{manifest.absolute().parent.name}/{manifest.name}" for manifest in manifests)
+    after = replace(before, beam_width=options.beam_width or before.beam_width, measured_on=names)
+    paths = None
+    model = language_model_file(folder)
+    if model is None:
+        print(f"{recognizer.bundle.card.name} has no language model to weigh; its words' confidence only")
+    else:
+        decoder = LanguageModelDecoder(
+            recognizer.bundle.vocabulary, recognizer.bundle.stride_s, model, lexicon_file(folder), before
+        )
+        after = _weigh(decoder, heard, after)
+        decoder.set_weights(after)
+        paths = [decoder.path(rows) for rows in heard.logits]
+    try:
+        temperature = fit_temperature(heard.logits, heard.references, recognizer.bundle.vocabulary, paths)
+        after = replace(after, confidence_temperature=round(temperature, 4))
+        print(f"confidence: temperature {after.confidence_temperature}")
+    except DecodingError as error:
+        print_error(f"confidence is left as it is: {error}")
+    if not options.dry_run:
+        try:
+            write_defaults(folder, after)
+        except OSError as error:
+            raise DecodingError(
+                f"{folder} cannot be written to ({error.strerror or error}): copy the model with w2v-studio models "
+                f"add, or see what is found with --dry-run"
+            ) from error
+        print(f"wrote {folder / 'decoding.json'}")
+    return status
+
+
+def _listen(recognizer: Recognizer, manifests: Sequence[Path]) -> tuple[Heard, int]:
+    selections = [read_clips(manifest) for manifest in manifests]
+    clips = [clip for selection in selections for clip in selection.clips]
+    heard, status = Heard([], []), 0
+    for clip in tqdm(clips, unit="file", disable=not sys.stderr.isatty(), file=sys.stderr, leave=False):
+        try:
+            waveform = read_audio(clip.path)
+        except AudioFileError as error:
+            status = 1
+            print_error(error)
+            continue
+        heard.logits.append(analyse(recognizer, waveform).logits)
+        heard.references.append(clip.reference)
+    if not heard.logits:
+        raise EvaluationError(f"none of the {len(clips)} recordings can be read")
+    return heard, status
+
+
+def _weigh(decoder: LanguageModelDecoder, heard: Heard, given: DecodingDefaults) -> DecodingDefaults:
+    """The best weights found, from those the model has. Prints each that is tried."""
+    decoder.set_weights(given)
+    best, least = given, heard.wer(decoder)
+    print(f"as it was: WER {least:.2%}", flush=True)
+
+    def rate(weights: DecodingDefaults) -> float:
+        decoder.set_weights(weights)
+        return heard.wer(decoder)
+
+    start, tried = replace(given, log_priors=log_priors(heard.logits)), 0
+    for beam_width in sorted({min(QUICK_BEAM, given.beam_width), given.beam_width}):
+        trials = []
+        for trial in walk(replace(start, beam_width=beam_width), rate):
+            found = trial.weights
+            print(
+                f"prior_weight {found.prior_weight:g}  lm_weight {found.lm_weight:g}  word_score {found.word_score:g}  "
+                f"beam {beam_width}: WER {trial.wer:.2%}",
+                flush=True,
+            )
+            trials.append(trial)
+        tried += len(trials)
+        start = min(trials, key=lambda trial: trial.wer).weights
+    if beam_width == given.beam_width and (wer := min(trial.wer for trial in trials)) < least:
+        best, least = start, wer
+    print(
+        f"best of {tried}: prior_weight {best.prior_weight:g}  lm_weight {best.lm_weight:g}  "
+        f"word_score {best.word_score:g}  beam {best.beam_width}: WER {least:.2%} on these recordings"
+    )
+    return best

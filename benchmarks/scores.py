@@ -23,7 +23,7 @@ from w2v_studio.bundles import default_bundle, find_bundle
 from w2v_studio.evaluation.clips import read_clips
 from w2v_studio.evaluation.error_counts import ErrorRates, Utterance, compare, error_rates
 from w2v_studio.evaluation.replay import Player, as_played
-from w2v_studio.recognition.decoding.decoder import build_decoder, mode_used
+from w2v_studio.recognition.decoding.decoder import build_live_decoders, mode_used
 from w2v_studio.recognition.decoding.settings import DecodingSettings
 from w2v_studio.recognition.sessions import Recognizer
 from w2v_studio.recognition.transcribe import Transcriber
@@ -43,11 +43,11 @@ def ways(recognizer: Recognizer, is_live: bool) -> Iterator[tuple[str, Recognise
     rate = recognizer.bundle.card.sample_rate
     modes = dict.fromkeys(("greedy", mode_used(recognizer.bundle, DecodingSettings("auto"))))
     for mode in modes:
-        decoder = build_decoder(recognizer.bundle, DecodingSettings(mode))
-        transcriber = Transcriber(recognizer, decoder)
+        decoders = build_live_decoders(recognizer.bundle, DecodingSettings(mode))
+        transcriber = Transcriber(recognizer, decoders.final)
         yield f"{mode}, whole", lambda waveform, whole=transcriber: whole.transcribe([waveform]).text
         if is_live:
-            player = Player(recognizer, compute_aware=False, decoder=decoder)
+            player = Player(recognizer, compute_aware=False, decoders=decoders)
             yield f"{mode}, live", lambda waveform, live=player: live.play(as_played(waveform, rate)).text
     sphinx = pocketsphinx()
     if sphinx is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from w2v_studio.commands.options import add_format_option, add_recognition_options, seconds
+from w2v_studio.commands.options import add_decoding_options, add_format_option, add_recognition_options, seconds
 
 
 def add_commands(commands: Any) -> None:
@@ -18,6 +18,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--device", metavar="NAME_OR_NUMBER", help="microphone, see `w2v-studio devices`")
     command.add_argument("--seconds", type=seconds, metavar="N", help="stop after N seconds of sound")
     add_recognition_options(command)
+    add_decoding_options(command)
     add_format_option(command, "json: one object a line for each finished segment")
     command.set_defaults(run=run)
 

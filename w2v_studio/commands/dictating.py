@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from w2v_studio.audio.capture import MicrophoneCapture
 from w2v_studio.audio.devices import find_input_device
 from w2v_studio.audio.resample import StreamResampler
+from w2v_studio.commands.decoding import decoding_settings
 from w2v_studio.commands.terminal_text import TerminalText
+from w2v_studio.recognition.decoding.decoder import build_live_decoders
 from w2v_studio.recognition.live import LiveRecognizer
 from w2v_studio.recognition.sessions import Recognizer
 from w2v_studio.recognition.updates import FinalUpdate, LiveUpdate, PartialUpdate
@@ -41,7 +43,8 @@ class StopFlag:
 
 def dictate(options: argparse.Namespace, recognizer: Recognizer) -> int:
     """Listen until --seconds are over or a signal comes; the words heard until then are written first."""
-    live = LiveRecognizer(recognizer, VoiceActivity())
+    decoders = build_live_decoders(recognizer.bundle, decoding_settings(options))
+    live = LiveRecognizer(recognizer, VoiceActivity(), decoders=decoders)
     recognizer.warm_up()
     writer = UpdateWriter(options.format, recognizer)
     with stop_on_signal() as stop, MicrophoneCapture(find_input_device(options.device)) as capture:

@@ -14,7 +14,7 @@ from w2v_studio.commands.running import open_recognizer, print_error
 from w2v_studio.evaluation.clips import EvaluationError, read_clips
 from w2v_studio.evaluation.measuring import Results, measure
 from w2v_studio.evaluation.report import as_object, as_text, hardware
-from w2v_studio.recognition.decoding.decoder import build_decoder, mode_used
+from w2v_studio.recognition.decoding.decoder import build_live_decoders, mode_used
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -23,13 +23,13 @@ def evaluate(options: argparse.Namespace) -> int:
     selections = {Path(name): read_clips(Path(name), options.only) for name in options.data}
     recognizer = open_recognizer(options)
     settings = decoding_settings(options)
-    decoder = build_decoder(recognizer.bundle, settings)
+    decoders = build_live_decoders(recognizer.bundle, settings)
     recognizer.warm_up()
     status = 0
     for manifest, selection in selections.items():
         name = f"{manifest.absolute().parent.name}/{manifest.name}"
         results = Results()
-        steps = measure(recognizer, selection.clips, decoder, stream=options.stream, folder=manifest.parent)
+        steps = measure(recognizer, selection.clips, decoders, stream=options.stream, folder=manifest.parent)
         hidden = not sys.stderr.isatty()
         progress = tqdm(steps, total=len(selection.clips), unit="file", disable=hidden, file=sys.stderr, leave=False)
         for results in progress:  # noqa: B007 (the last one counts)

@@ -5,21 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from export.bundle import Bundle
-from w2v_studio.recognition.decoding.decoder import Decoder, build_decoder
+from w2v_studio.recognition.decoding.decoder import LiveDecoders, build_live_decoders
 from w2v_studio.recognition.decoding.hotwords_file import own_hotwords
 from w2v_studio.recognition.decoding.settings import DecodingError, DecodingSettings
 
 
 @dataclass(frozen=True)
-class Decoders:
-    """For final and for partial texts; `problem` says what was asked for and could not be had."""
+class ChosenDecoders(LiveDecoders):
+    """`problem` says what was asked for and could not be had."""
 
-    final: Decoder
-    partial: Decoder
     problem: str = ""
 
 
-def make_decoders(bundle: Bundle, choice: str) -> Decoders:
+def make_decoders(bundle: Bundle, choice: str) -> ChosenDecoders:
     """`choice` is one of decoding.settings.MODES."""
     problem = ""
     try:
@@ -28,7 +26,7 @@ def make_decoders(bundle: Bundle, choice: str) -> Decoders:
         hotwords, problem = (), str(error)
     settings = DecodingSettings(mode=choice, hotwords=hotwords)
     try:
-        return Decoders(build_decoder(bundle, settings), build_decoder(bundle, settings.partial), problem)
+        made = build_live_decoders(bundle, settings)
     except DecodingError as error:
-        plain = DecodingSettings(hotwords=hotwords)
-        return Decoders(build_decoder(bundle, plain), build_decoder(bundle, plain), str(error))
+        made, problem = build_live_decoders(bundle, DecodingSettings("greedy", hotwords=hotwords)), str(error)
+    return ChosenDecoders(made.final, made.partial, problem)

@@ -216,13 +216,7 @@ class Transcriber(QObject):
     def _make_live(self, recognizer: Recognizer, decoding: str) -> None:
         decoders = make_decoders(recognizer.bundle, decoding)
         settings = replace(LiveSettings.for_provider(recognizer.provider), show_codes=self._show_codes)
-        self._live = LiveRecognizer(
-            recognizer,
-            VoiceActivity(),
-            settings,
-            decoder=decoders.final,
-            partial_decoder=decoders.partial,
-        )
+        self._live = LiveRecognizer(recognizer, VoiceActivity(), settings, decoders=decoders)
         if decoders.problem:
             self.decoding_failed.emit(decoders.problem)
 

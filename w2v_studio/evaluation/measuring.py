@@ -14,7 +14,7 @@ from w2v_studio.evaluation.clips import Clip
 from w2v_studio.evaluation.error_counts import Utterance, compare
 from w2v_studio.evaluation.latency import Latencies
 from w2v_studio.evaluation.replay import LEAD_S, Player, as_played
-from w2v_studio.recognition.decoding.decoder import Decoder
+from w2v_studio.recognition.decoding.decoder import LiveDecoders
 from w2v_studio.recognition.sessions import Recognizer, Waveform
 from w2v_studio.recognition.transcribe import Transcriber, analyse
 
@@ -37,11 +37,11 @@ class Results:
 
 
 def measure(
-    recognizer: Recognizer, clips: tuple[Clip, ...], decoder: Decoder, *, stream: bool, folder: Path
+    recognizer: Recognizer, clips: tuple[Clip, ...], decoders: LiveDecoders, *, stream: bool, folder: Path
 ) -> Iterator[Results]:
     """Measure one clip after the other; gives the same, growing results after each. Names are relative to `folder`."""
-    transcriber = Transcriber(recognizer, decoder)
-    players = [Player(recognizer, compute_aware=aware, decoder=decoder) for aware in (False, True)] if stream else []
+    transcriber = Transcriber(recognizer, decoders.final)
+    players = [Player(recognizer, compute_aware=aware, decoders=decoders) for aware in (False, True)] if stream else []
     results = Results()
     for clip in clips:
         name = str(clip.path.relative_to(folder)) if clip.path.is_relative_to(folder) else str(clip.path)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v_studio.recognition.decoding.decoder import Decoder
+from w2v_studio.recognition.decoding.decoder import LiveDecoders
 from w2v_studio.recognition.live import LiveRecognizer
 from w2v_studio.recognition.live_settings import LiveSettings
 from w2v_studio.recognition.sessions import Recognizer
@@ -67,7 +67,7 @@ class Player:
         recognizer: Recognizer,
         *,
         compute_aware: bool,
-        decoder: Decoder | None = None,
+        decoders: LiveDecoders | None = None,
         settings: LiveSettings | None = None,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -75,7 +75,7 @@ class Player:
         self._rate = recognizer.bundle.card.sample_rate
         # A clock that stands: live recognition then follows its settings and not the machine.
         clock = timer if compute_aware else lambda: 0.0
-        self._live = LiveRecognizer(recognizer, VoiceActivity(), settings, clock=clock, decoder=decoder)
+        self._live = LiveRecognizer(recognizer, VoiceActivity(), settings, clock=clock, decoders=decoders)
         recognizer.warm_up()
 
     def play(self, sound: NDArray[np.float32]) -> Replay:

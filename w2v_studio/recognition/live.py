@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from engine.masking import LiveSpanMask
 from engine.text.ctc import text_of
 from w2v_studio.recognition.commitment import CommitRule
-from w2v_studio.recognition.decoding.decoder import Decoder, build_decoder
+from w2v_studio.recognition.decoding.decoder import LiveDecoders, build_live_decoders
 from w2v_studio.recognition.endpointer import Endpointer, Turn
 from w2v_studio.recognition.live_features import live_features
 from w2v_studio.recognition.live_settings import SAMPLES_PER_MS, LiveSettings
@@ -77,8 +77,8 @@ class LiveRecognizer:
     """One stream of sound. Segments are numbered from 0. Not for several threads at once.
 
     `voice_activity` must belong to this stream alone, as it has a state. `mask_seed` seeds the displayed mask; `clock`
-    (seconds) measures how fast the machine is. `decoder` makes final texts, `partial_decoder` those that may still
-    change; both are greedy unless given.
+    (seconds) measures how fast the machine is. `decoders` make the texts, with the bundle's language model if it
+    has one unless others are given.
     """
 
     def __init__(
@@ -88,15 +88,13 @@ class LiveRecognizer:
         settings: LiveSettings | None = None,
         mask_seed: int = 0,
         clock: Callable[[], float] = time.perf_counter,
-        decoder: Decoder | None = None,
-        partial_decoder: Decoder | None = None,
+        decoders: LiveDecoders | None = None,
     ) -> None:
         self.settings = LiveSettings.for_provider(recognizer.provider) if settings is None else settings
         self.show_codes = self.settings.show_codes
         """Whether FramesUpdates are wanted; may be changed at any time."""
         self._recognizer, self._voice_activity, self._clock = recognizer, voice_activity, clock
-        self._decoder = decoder or build_decoder(recognizer.bundle)
-        self._partial_decoder = partial_decoder or build_decoder(recognizer.bundle)
+        self._decoders = decoders or build_live_decoders(recognizer.bundle)
         card = recognizer.bundle.card
         self._stride_s, self._rate = recognizer.bundle.stride_s, card.sample_rate
         self._mask = LiveSpanMask(card.mask_prob, card.mask_length, card.mask_min_spans, mask_seed)
@@ -249,7 +247,7 @@ class LiveRecognizer:
         last, window_s = self._features.frames, self._pace.window_s
         first = self._window_start(segment, last)
         logits = self._recognizer.context(self._features.latents(first, last)).logits if last > first else None
-        words = self._partial_decoder.decode(logits, first) if logits is not None else []
+        words = self._decoders.partial.decode(logits, first) if logits is not None else []
         edge_s, start_s = last * self._stride_s, first * self._stride_s
         # Where the next window may begin at the latest, if it is as long as this one.
         next_s = edge_s - window_s + min(self.settings.max_hop_ms / 1000, window_s / 4)
@@ -324,7 +322,7 @@ class LiveRecognizer:
         words = []
         if last_frame > first:
             logits = self._recognizer.context(self._features.exact_latents(first, last_frame)).logits
-            words = self._decoder.decode(logits, first)
+            words = self._decoders.final.decode(logits, first)
         words = [replace(word, end_s=min(word.end_s, stop / self._rate)) for word in words]
         return FinalUpdate(segment.number, text_of(words), words, start / self._rate, stop / self._rate)
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from engine.text.ctc import Word, text_of
 from w2v_studio.recognition.decoding.decoder import Decoder, build_decoder
+from w2v_studio.recognition.decoding.settings import DecodingSettings
 from w2v_studio.recognition.offset_removal import without_offset
 from w2v_studio.recognition.quiet_speech import raised
 from w2v_studio.recognition.sessions import Features, Recognizer
@@ -36,6 +37,7 @@ WINDOW_FRAMES = 1000
 """Most frames the context network sees at once: 20 s."""
 OVERLAP_FRAMES = 100
 """Frames of context on each inner side of a window, 2 s: more than the 64 its positional convolution reaches."""
+GREEDY = DecodingSettings("greedy")
 SILENCE_PEAK = 1e-4
 """A recording that never exceeds this (-80 dBFS) has no speech in it; models invent letters in digital silence."""
 LEAST_SPEECH = 0.15
@@ -65,7 +67,7 @@ class Transcript:
 class FileAnalysis:
     """What the model makes of a recording, a row a frame: latents (T, C), code_ids (T, G), code_probs (T, G, V),
 
-    logits (T, tokens); words with times in seconds, and the text.
+    logits (T, tokens); words of the likeliest tokens with times in seconds, and their text.
     """
 
     latents: NDArray[np.float32]
@@ -79,7 +81,8 @@ class FileAnalysis:
 class Transcriber:
     """Makes transcripts, one recording after the other. Not for several threads at once.
 
-    `decoder`: greedy unless given. With `cut` "never" the recording lies in memory as a whole, 250 MB an hour.
+    `decoder`: with the bundle's language model if it has one, unless given. With `cut` "never" the recording lies in
+    memory as a whole, 250 MB an hour.
     """
 
     def __init__(self, recognizer: Recognizer, decoder: Decoder | None = None, cut: Cut = "auto") -> None:
@@ -174,7 +177,7 @@ def analyse(recognizer: Recognizer, waveform: Waveform, time_mask: NDArray[np.bo
     words: list[Word] = []
     if np.abs(waveform).max() >= SILENCE_PEAK:
         duration_s = len(waveform) / recognizer.bundle.card.sample_rate
-        words = _until(build_decoder(recognizer.bundle).decode(logits), duration_s)
+        words = _until(build_decoder(recognizer.bundle, GREEDY).decode(logits), duration_s)
     return FileAnalysis(
         np.concatenate([features.latents for features, _ in parts]),
         np.concatenate([features.code_ids for features, _ in parts]),

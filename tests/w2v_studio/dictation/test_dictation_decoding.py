@@ -85,5 +85,5 @@ def test_a_choice_in_the_menu_reaches_the_recogniser(qtbot, model, settings):
         actions["decoding_lm"].trigger()
     assert "no language model" in said.args[0]
     actions["decoding_beam"].trigger()
-    qtbot.waitUntil(lambda: isinstance(model._transcriber._live._decoder, BeamDecoder), timeout=30_000)
+    qtbot.waitUntil(lambda: isinstance(model._transcriber._live._decoders.final, BeamDecoder), timeout=30_000)
     assert settings.get(DECODING) == "beam"

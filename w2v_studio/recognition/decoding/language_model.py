@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,12 @@ class LanguageModelDecoder:
             )
         self._weights = weights
         self._habits = np.float32(weights.prior_weight) * np.array(weights.log_priors, np.float32)
+
+    def narrower(self, beam_width: int) -> LanguageModelDecoder:
+        """The same decoder with a beam of at most `beam_width`; both share the loaded model."""
+        other = copy.copy(self)
+        other.set_weights(replace(self._weights, beam_width=min(beam_width, self._weights.beam_width)))
+        return other
 
     def decode(self, logits: NDArray[np.float32], first_frame: int = 0) -> list[Word]:
         """Words of `logits` (frames, tokens); their times count `first_frame` frames before the first row."""

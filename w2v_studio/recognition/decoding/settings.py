@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 MODES = ("auto", "greedy", "beam", "lm")
@@ -31,14 +31,14 @@ class Hotword:
 
 @dataclass(frozen=True)
 class DecodingSettings:
-    """How final texts are decoded; partial ones always are as `partial` says.
+    """How texts are decoded; those of live recognition that may still change as `decoder.build_live_decoders` says.
 
     `language_model` (ARPA, .gz too, or KenLM binary) and `lexicon` (WORD<tab>L E T T E R S |): None takes the
     bundle's own. `beam_width` (hypotheses), `lm_weight` and `word_score`: None takes the bundle's, or the defaults of
     decoding.bundle_files.
     """
 
-    mode: str = "greedy"
+    mode: str = "auto"
     beam_width: int | None = None
     lm_weight: float | None = None
     word_score: float | None = None
@@ -52,8 +52,3 @@ class DecodingSettings:
             raise DecodingError(f"no way to decode {self.mode!r}: choose {', '.join(MODES)}")
         if self.beam_width is not None:
             check_beam_width(self.beam_width)
-
-    @property
-    def partial(self) -> DecodingSettings:
-        """For texts that may still change: greedy, with the same hotwords."""
-        return replace(self, mode="greedy")

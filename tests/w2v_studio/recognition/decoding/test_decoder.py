@@ -12,7 +12,7 @@ from export.bundle import Bundle, open_bundle
 from w2v_studio.bundles import default_bundle
 from w2v_studio.recognition.decoding import flashlight_text
 from w2v_studio.recognition.decoding.bundle_files import DecodingDefaults, read_defaults, write_defaults
-from w2v_studio.recognition.decoding.decoder import GreedyDecoder, build_decoder
+from w2v_studio.recognition.decoding.decoder import GreedyDecoder, build_decoder, build_live_decoders
 from w2v_studio.recognition.decoding.language_model import LanguageModelDecoder
 from w2v_studio.recognition.decoding.settings import DecodingError, DecodingSettings, Hotword
 
@@ -49,9 +49,9 @@ def test_hotwords_work_in_partial_and_final_texts(bundle):
     logits = written(bundle, "SEVEN FOUR")
     logits[2 * 6, bundle.vocabulary.tokens.index("P")] = 9
     settings = DecodingSettings("beam", hotwords=(Hotword("pour"),))
-    assert settings.partial.mode == "greedy"
-    for each in (settings, settings.partial):
-        assert text_of(build_decoder(bundle, each).decode(logits)) == "SEVEN POUR"
+    made = build_live_decoders(bundle, settings)
+    for each in (build_decoder(bundle, settings), made.final, made.partial):
+        assert text_of(each.decode(logits)) == "SEVEN POUR"
     assert text_of(build_decoder(bundle, DecodingSettings("beam")).decode(logits)) == "SEVEN FOUR"
 
 
@@ -87,7 +87,10 @@ def test_a_language_model_of_the_bundle_or_the_users_own(bundle, tmp_path):
     logits[2 * 9, bundle.vocabulary.tokens.index("R")] = 9
     assert text_of(build_decoder(bundle, settings).decode(logits)) == "SEVEN FOUR"
     assert text_of(build_decoder(bundle, DecodingSettings("auto")).decode(logits)) == "SEVEN FOUR"
-    assert text_of(build_decoder(bundle).decode(logits)) == "SEVEN FOUX"
+    live = build_live_decoders(bundle)
+    assert text_of(live.final.decode(logits)) == text_of(live.partial.decode(logits)) == "SEVEN FOUR"
+    assert text_of(build_decoder(bundle).decode(logits)) == "SEVEN FOUR"
+    assert text_of(build_decoder(bundle, DecodingSettings("greedy")).decode(logits)) == "SEVEN FOUX"
     text.write_text("SEVEN FOUX\n" * 9)
     own = tmp_path / "own.arpa"
     assert engine(["build-lm", str(text), "--out", str(own), "--prune", "0"]) == 0

@@ -55,6 +55,16 @@ def test_the_language_model_decides_where_the_sound_does_not(model):
 
 
 @needs_flashlight
+def test_a_narrower_beam_shares_the_model_and_leaves_the_wider_one_as_it_is(model):
+    logits = said("I SEE THE SEA", {12: "E"})
+    wide = decoder(model, beam_width=16)
+    narrow = wide.narrower(1)
+    assert text_of(narrow.decode(logits)) == "I SEE THE SEE"
+    assert text_of(narrow.narrower(99).decode(logits)) == "I SEE THE SEE", "never wider"
+    assert text_of(wide.decode(logits)) == "I SEE THE SEA"
+
+
+@needs_flashlight
 def test_what_a_network_writes_anyway_weighs_less_with_priors(model):
     # The last letter drowns in a blank of 0.8, as of a network that writes nothing where it is unsure.
     logits = said("THE CAT SAT")

@@ -27,7 +27,7 @@ from w2v_studio.recognition.decoding.bundle_files import (
 from w2v_studio.recognition.decoding.calibration import fit_temperature
 from w2v_studio.recognition.decoding.language_model import LanguageModelDecoder
 from w2v_studio.recognition.decoding.settings import DecodingError, check_beam_width
-from w2v_studio.recognition.decoding.tuning import log_priors, walk
+from w2v_studio.recognition.decoding.tuning import Trial, log_priors, walk
 from w2v_studio.recognition.sessions import Recognizer
 from w2v_studio.recognition.transcribe import analyse
 
@@ -108,15 +108,15 @@ def _listen(recognizer: Recognizer, manifests: Sequence[Path]) -> tuple[Heard, i
 
 def _weigh(decoder: LanguageModelDecoder, heard: Heard, given: DecodingDefaults) -> DecodingDefaults:
     """The best weights found, from those the model has. Prints each that is tried."""
-    decoder.set_weights(given)
-    best, least = given, heard.wer(decoder)
-    print(f"as it was: WER {least:.2%}", flush=True)
 
     def rate(weights: DecodingDefaults) -> float:
         decoder.set_weights(weights)
         return heard.wer(decoder)
 
-    start, tried = replace(given, log_priors=log_priors(heard.logits)), 0
+    as_it_was = Trial(given, rate(given))
+    print(f"as it was, beam {given.beam_width}: WER {as_it_was.wer:.2%}", flush=True)
+    start, tried = replace(given, log_priors=log_priors(heard.logits)), 1
+    trials: list[Trial] = []
     for beam_width in sorted({min(QUICK_BEAM, given.beam_width), given.beam_width}):
         trials = []
         for trial in walk(replace(start, beam_width=beam_width), rate):
@@ -129,10 +129,11 @@ def _weigh(decoder: LanguageModelDecoder, heard: Heard, given: DecodingDefaults)
             trials.append(trial)
         tried += len(trials)
         start = min(trials, key=lambda trial: trial.wer).weights
-    if beam_width == given.beam_width and (wer := min(trial.wer for trial in trials)) < least:
-        best, least = start, wer
+    # The last trials have the beam that is asked for.
+    best = min(as_it_was, *trials, key=lambda trial: trial.wer)
+    found = best.weights
     print(
-        f"best of {tried}: prior_weight {best.prior_weight:g}  lm_weight {best.lm_weight:g}  "
-        f"word_score {best.word_score:g}  beam {best.beam_width}: WER {least:.2%} on these recordings"
+        f"best of {tried}: prior_weight {found.prior_weight:g}  lm_weight {found.lm_weight:g}  "
+        f"word_score {found.word_score:g}  beam {found.beam_width}: WER {best.wer:.2%} on these recordings"
     )
-    return best
+    return found

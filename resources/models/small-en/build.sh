@@ -3,7 +3,7 @@
 #
 #   resources/models/small-en/build.sh SPEECH TEXT OUT [tiny|small]
 #
-# tiny is the shipped network (3.4 million weights, about five hours on two CPU cores), small the larger one (10.7 million,
+# tiny is the shipped network (3.4 million weights, about three hours on two CPU cores), small the larger one (10.7 million,
 # for a GPU; not run by us). Stages that are complete are not repeated, an interrupted one goes on where it was.
 # PROCESSES=2 (one a core, or one a GPU) spreads the long stages over that many.
 
@@ -63,17 +63,10 @@ stage words finetune --preset "$here/finetune-3.toml" --from "$out/letters-2" \
     --data "$out/pieces/pieces.tsv" "$speech/speechocean762/train.tsv" "$speech/digits/train.tsv" "$books/train.tsv" \
     "${valid[@]}"
 
-if [[ ! -f $out/synthetic/train.tsv ]]; then
-    uv run python "$here/speak.py" "$text"/*.txt.xz --out "$out/synthetic" --hours 24 --exclude \
-        "$speech"/*/test.tsv "$speech"/*/valid.tsv "$speech/prompts-en/all.tsv" "$speech/keywords/all.tsv"
-fi
-stage more finetune --preset "$here/finetune-4.toml" --from "$out/words" \
-    --data "$out/pieces/pieces.tsv" "$speech/speechocean762/train.tsv" "$speech/digits/train.tsv" "$books/train.tsv" \
-    "$out/synthetic/train.tsv" "${valid[@]}"
-
-uv run w2v-export "$out/more" --out "$out/small-en" --weights fp16 --trainable --force
+uv run w2v-export "$out/words" --out "$out/small-en" --weights fp16 --trainable --force
 uv run w2v-engine build-lm "$text"/*.txt.xz "$books/train.tsv" "$speech/speechocean762/train.tsv" \
     "$speech/digits/train.tsv" --order 3 --prune 0,0,1 --entropy 2e-7 --out "$out/small-en/lm.arpa.gz" \
     --held-out "$books/valid.tsv" "$speech/speechocean762/valid.tsv"
-uv run w2v-studio tune --bundle "$out/small-en" --data "$books/valid.tsv" "$speech/speechocean762/valid.tsv" --beam-width 128
+uv run w2v-studio tune --bundle "$out/small-en" --beam-width 128 \
+    --data "$books/valid.tsv" "$speech/speechocean762/valid.tsv"
 echo "$out/small-en"

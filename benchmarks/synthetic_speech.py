@@ -1,11 +1,13 @@
-"""Speech read by free synthetic voices: `python speak.py TEXT... --out DIR [--hours H] [--exclude MANIFEST...]`.
+"""Speech read by free synthetic voices, to train on.
+
+    uv run python -m benchmarks.synthetic_speech TEXT ... --out DIR [--hours H] [--exclude MANIFEST ...]
 
 Cuts runs of 2 to 14 words out of plain text (a sentence a line, capital letters) and has each read by a voice of Flite
 (three voices made from recordings, one of diphones) or of eSpeak NG (a formant synthesizer, many variants), at a random
 rate, pitch and length of the vocal tract. Writes FLAC files and `train.tsv` (`path  duration_s  speaker  transcript`).
 
-It serves the spelling: a few hours of real speech hold a few thousand words, and a network learns those by heart.
-Needs the programs flite and espeak-ng (Debian packages of these names).
+The idea: a few hours of real speech hold a few thousand words, and a network learns those by heart. What it brought is
+in resources/models/small-en/RECIPE.md. Needs the programs flite and espeak-ng (Debian packages of these names).
 """
 
 import argparse

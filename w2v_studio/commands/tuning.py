@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from engine.text.ctc import text_of
+from engine.text.ctc import text_of, words_of_path
 from engine.text.error_rate import error_rates
+from engine.text.vocabulary import Vocabulary
 from w2v_studio.audio.files import AudioFileError, read_audio
 from w2v_studio.commands.running import open_recognizer, print_error
 from w2v_studio.evaluation.clips import EvaluationError, read_clips
@@ -24,7 +25,7 @@ from w2v_studio.recognition.decoding.bundle_files import (
     read_defaults,
     write_defaults,
 )
-from w2v_studio.recognition.decoding.calibration import fit_temperature
+from w2v_studio.recognition.decoding.calibration import fit_platt, fit_temperature, right_words
 from w2v_studio.recognition.decoding.language_model import LanguageModelDecoder
 from w2v_studio.recognition.decoding.settings import DecodingError, check_beam_width
 from w2v_studio.recognition.decoding.tuning import Trial, log_priors, walk
@@ -59,7 +60,6 @@ def tune(options: argparse.Namespace) -> int:
     heard, status = _listen(recognizer, manifests)
     names = " and ".join(f"{manifest.absolute().parent.name}/{manifest.name}" for manifest in manifests)
     after = replace(before, beam_width=options.beam_width or before.beam_width, measured_on=names)
-    paths = None
     model = language_model_file(folder)
     if model is None:
         print(f"{recognizer.bundle.card.name} has no language model to weigh; its words' confidence only")
@@ -68,14 +68,13 @@ def tune(options: argparse.Namespace) -> int:
             recognizer.bundle.vocabulary, recognizer.bundle.stride_s, model, lexicon_file(folder), before
         )
         after = _weigh(decoder, heard, after)
-        decoder.set_weights(after)
-        paths = [decoder.path(rows) for rows in heard.logits]
+        after = _calibrate(decoder, heard, after, recognizer.bundle.vocabulary)
     try:
-        temperature = fit_temperature(heard.logits, heard.references, recognizer.bundle.vocabulary, paths)
+        temperature = fit_temperature(heard.logits, heard.references, recognizer.bundle.vocabulary)
         after = replace(after, confidence_temperature=round(temperature, 4))
-        print(f"confidence: temperature {after.confidence_temperature}")
+        print(f"confidence of greedy words: temperature {after.confidence_temperature}")
     except DecodingError as error:
-        print_error(f"confidence is left as it is: {error}")
+        print_error(f"the confidence of greedy words is left as it is: {error}")
     if not options.dry_run:
         try:
             write_defaults(folder, after)
@@ -104,6 +103,26 @@ def _listen(recognizer: Recognizer, manifests: Sequence[Path]) -> tuple[Heard, i
     if not heard.logits:
         raise EvaluationError(f"none of the {len(clips)} recordings can be read")
     return heard, status
+
+
+def _calibrate(
+    decoder: LanguageModelDecoder, heard: Heard, given: DecodingDefaults, vocabulary: Vocabulary
+) -> DecodingDefaults:
+    """Confidence of the words that the language model chooses with the weights `given`."""
+    decoder.set_weights(given)
+    evidence: list[float] = []
+    right: list[bool] = []
+    for rows, reference in zip(heard.logits, heard.references, strict=True):
+        path = decoder.path(rows)
+        evidence += decoder.evidence(path, rows).tolist()
+        right += right_words(reference.split(), [word.word for word in words_of_path(path, rows, vocabulary)])
+    try:
+        slope, offset = fit_platt(np.array(evidence), np.array(right, bool))
+    except DecodingError as error:
+        print_error(f"the confidence of the language model's words is left as it is: {error}")
+        return given
+    print(f"confidence of the language model's words: slope {slope:.3f}, offset {offset:.3f}")
+    return replace(given, confidence_slope=round(slope, 4), confidence_offset=round(offset, 4))
 
 
 def _weigh(decoder: LanguageModelDecoder, heard: Heard, given: DecodingDefaults) -> DecodingDefaults:

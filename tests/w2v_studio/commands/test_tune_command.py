@@ -80,6 +80,7 @@ def test_weights_that_are_written_give_the_rate_that_was_told(folder, manifest, 
     found = read_defaults(folder)
     assert (found.beam_width, found.measured_on) == (40, "some/valid.tsv")
     assert found.confidence_temperature != 0.2
+    assert ("confidence of the language model's words: slope" in told) == (found.confidence_slope > 0)
     assert len(found.log_priors) == 32
     rates = [float(rate) / 100 for rate in re.findall(r"WER ([0-9.]+)%", told)]
     assert rates[0] == pytest.approx(before, abs=1e-4)

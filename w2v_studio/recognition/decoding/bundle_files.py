@@ -22,14 +22,16 @@ LARGEST_BYTES = 100_000
 
 @dataclass(frozen=True)
 class DecodingDefaults:
-    """decoding.json. `confidence_temperature` divides the logits where confidence is reckoned.
+    """decoding.json. `confidence_temperature` divides the logits where the confidence of greedy words is reckoned.
 
     A text's score is log p(sound) + `lm_weight` x log p(words) + `word_score` x words, natural logarithms;
     a word outside the lexicon adds `unknown_word_score`. p(sound) is the network's, each token's divided by its share
     in general, exp(`log_priors`) (tokens,), to the power `prior_weight`: a network that is unsure writes nothing, or
     common letters, and the language model knows better what is common (as hybrid recognisers do, Bourlard and Morgan
     1994, and EESEN with CTC, arXiv 1507.08240). `beam_width` hypotheses are followed: a model that is unsure of its
-    letters gains by more, which take longer. `measured_on` names the recordings.
+    letters gains by more, which take longer. A word that the language model chose is right with the probability
+    1 / (1 + exp(-(`confidence_slope` x + `confidence_offset`))), x the mean log p(sound) of its letters (Platt 1999); a
+    slope of 0 takes the measure of greedy words. `measured_on` names the recordings.
     """
 
     confidence_temperature: float = DEFAULT_TEMPERATURE
@@ -37,6 +39,8 @@ class DecodingDefaults:
     word_score: float = 1.0
     unknown_word_score: float = -6.0
     beam_width: int = 32
+    confidence_slope: float = 0.0
+    confidence_offset: float = 0.0
     prior_weight: float = 0.0
     log_priors: tuple[float, ...] = ()
     measured_on: str = ""

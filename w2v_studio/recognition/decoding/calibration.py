@@ -1,4 +1,4 @@
-"""Whether confidences tell right words from wrong ones, and mean what they say; the temperature that makes them.
+"""Whether confidences tell right words from wrong ones, and mean what they say; and what makes them mean it.
 
 Judged on recordings kept out of training, whose words are known: a word is right where the cheapest edits from the
 reference leave it as it is.
@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.text.ctc import words_of_path
+from engine.text.ctc import decode_words
 from engine.text.vocabulary import Vocabulary
 from w2v_studio.recognition.decoding.settings import DecodingError
 
 BINS = 10
 TEMPERATURES = np.geomspace(0.05, 5, 93)
+NEWTON_STEPS = 25
 LEAST_WORDS = 30
 """Fewer words, or none of them wrong, say nothing about a temperature."""
 SURE = 1e-4
@@ -84,25 +85,17 @@ def cross_entropy(confidences: NDArray[np.float64], right: NDArray[np.bool_]) ->
     return float(-np.log(np.where(right, sure, 1 - sure)).mean())
 
 
-def fit_temperature(
-    logits: Sequence[NDArray[np.float32]],
-    references: Sequence[str],
-    vocabulary: Vocabulary,
-    paths: Sequence[NDArray[np.intp]] | None = None,
-) -> float:
-    """The temperature whose words' confidences surprise least. `logits` (frames, tokens) of each recording.
+def fit_temperature(logits: Sequence[NDArray[np.float32]], references: Sequence[str], vocabulary: Vocabulary) -> float:
+    """The temperature whose greedy words' confidences surprise least. `logits` (frames, tokens) of each recording.
 
-    `paths` (frames,) spell the words that a decoder made of them; without, those of the greedy one. Raises
-    DecodingError where the recordings cannot tell.
+    Raises DecodingError where the recordings cannot tell.
     """
-    paths = [rows.argmax(axis=-1) for rows in logits] if paths is None else paths
+    pairs = list(zip(logits, references, strict=True))
     right = np.array(
         [
             is_right
-            for path, rows, reference in zip(paths, logits, references, strict=True)
-            for is_right in right_words(
-                reference.split(), [word.word for word in words_of_path(path, rows, vocabulary)]
-            )
+            for rows, reference in pairs
+            for is_right in right_words(reference.split(), [word.word for word in decode_words(rows, vocabulary)])
         ]
     )
     if len(right) < LEAST_WORDS or right.all() or not right.any():
@@ -112,32 +105,47 @@ def fit_temperature(
         )
 
     def surprise(temperature: float) -> float:
-        return cross_entropy(path_confidences(paths, logits, vocabulary, temperature), right)
+        return cross_entropy(greedy_confidences(logits, vocabulary, temperature), right)
 
     return float(min(TEMPERATURES, key=surprise))
-
-
-def path_confidences(
-    paths: Sequence[NDArray[np.intp]],
-    logits: Sequence[NDArray[np.float32]],
-    vocabulary: Vocabulary,
-    temperature: float,
-) -> NDArray[np.float64]:
-    """Confidences of all recordings' words, one behind the other."""
-    return np.array(
-        [
-            word.confidence
-            for path, rows in zip(paths, logits, strict=True)
-            for word in words_of_path(path, rows, vocabulary, temperature=temperature)
-        ]
-    )
 
 
 def greedy_confidences(
     logits: Sequence[NDArray[np.float32]], vocabulary: Vocabulary, temperature: float
 ) -> NDArray[np.float64]:
     """Confidences of all recordings' greedy words, one behind the other."""
-    return path_confidences([rows.argmax(axis=-1) for rows in logits], logits, vocabulary, temperature)
+    return np.array(
+        [word.confidence for rows in logits for word in decode_words(rows, vocabulary, temperature=temperature)]
+    )
+
+
+def platt(evidence: NDArray[np.float64], slope: float, offset: float) -> NDArray[np.float64]:
+    """Probabilities of being right, of `evidence` (words,)."""
+    result: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(slope * evidence + offset, -30, 30)))
+    return result
+
+
+def fit_platt(evidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
+    """(slope, offset) that make `right` (words,) the likeliest: logistic regression on one number, by Newton's method.
+
+    Raises DecodingError where the words cannot tell: too few, all alike, or no surer when they are right.
+    """
+    if len(right) < LEAST_WORDS or right.all() or not right.any():
+        raise DecodingError(
+            f"{len(right)} words, {int(right.sum())} of them right, say nothing about confidence: give at least "
+            f"{LEAST_WORDS}, kept out of training, of which the model gets some wrong"
+        )
+    columns = np.stack((evidence, np.ones(len(evidence))))
+    weights = np.zeros(2)
+    for _ in range(NEWTON_STEPS):
+        sure = platt(evidence, float(weights[0]), float(weights[1]))
+        # A little of the identity keeps the step finite where the words are told apart without a mistake.
+        curvature = (columns * (sure * (1 - sure))) @ columns.T + 1e-3 * np.eye(2)
+        weights = weights + np.linalg.solve(curvature, columns @ (right - sure) - 1e-3 * weights)
+    slope, offset = (float(value) for value in weights)
+    if slope <= 0:
+        raise DecodingError("the words that are right sound no better than the others: confidence would say nothing")
+    return slope, offset
 
 
 def _auroc(confidences: NDArray[np.float64], right: NDArray[np.bool_]) -> float:

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.text.ctc import Word, words_of_path
+from engine.text.ctc import Word, log_softmax, token_kinds, words_of_path
 from engine.text.vocabulary import Vocabulary
 from w2v_studio.recognition.decoding import flashlight_text
 from w2v_studio.recognition.decoding.bundle_files import DecodingDefaults
-from w2v_studio.recognition.decoding.emissions import IMPOSSIBLE, Emissions, emissions
+from w2v_studio.recognition.decoding.calibration import platt
+from w2v_studio.recognition.decoding.emissions import IMPOSSIBLE, LARGEST, Emissions, emissions
 from w2v_studio.recognition.decoding.lexicon import Spellings, arpa_words, read_lexicon, spell_words
 from w2v_studio.recognition.decoding.prefix_beam import BEAM_THRESHOLD
 from w2v_studio.recognition.decoding.settings import DecodingError
@@ -79,7 +80,24 @@ class LanguageModelDecoder:
         """Words of `logits` (frames, tokens); their times count `first_frame` frames before the first row."""
         offset_s = first_frame * self._stride_s
         temperature = self._weights.confidence_temperature
-        return words_of_path(self.path(logits), logits, self._vocabulary, self._stride_s, offset_s, temperature)
+        path = self.path(logits)
+        words = words_of_path(path, logits, self._vocabulary, self._stride_s, offset_s, temperature)
+        if self._weights.confidence_slope == 0:
+            return words
+        sure = platt(self.evidence(path, logits), self._weights.confidence_slope, self._weights.confidence_offset)
+        return [replace(word, confidence=one) for word, one in zip(words, sure.tolist(), strict=True)]
+
+    def evidence(self, path: NDArray[np.intp], logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Mean log-probability (words,), priors divided out, of the letters of each word that `path` spells."""
+        words = words_of_path(path, logits, self._vocabulary, 1.0)  # times are frames
+        frames = token_kinds(self._vocabulary).is_letter[path].nonzero()[0]
+        if not words:
+            return np.zeros(0)
+        divided = logits - self._habits if self._weights.prior_weight else logits
+        own = np.nan_to_num(log_softmax(divided[frames])[np.arange(len(frames)), path[frames]], nan=-LARGEST)
+        begins = frames.searchsorted([int(word.start_s) for word in words])
+        means: NDArray[np.float64] = np.add.reduceat(own.astype(np.float64), begins) / np.diff([*begins, len(frames)])
+        return means
 
     def path(self, logits: NDArray[np.float32]) -> NDArray[np.intp]:
         """The token of each frame (frames,) that spells the best words of `logits` (frames, tokens)."""

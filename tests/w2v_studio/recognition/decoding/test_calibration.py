@@ -2,11 +2,19 @@
 
 import numpy as np
 import pytest
+import torch
 
 from engine.text.ctc import decode_words
 from engine.text.error_rate import edit_distance
 from engine.text.vocabulary import Vocabulary
-from w2v_studio.recognition.decoding.calibration import fit_temperature, greedy_confidences, judge, right_words
+from w2v_studio.recognition.decoding.calibration import (
+    fit_platt,
+    fit_temperature,
+    greedy_confidences,
+    judge,
+    platt,
+    right_words,
+)
 from w2v_studio.recognition.decoding.settings import DecodingError
 
 
@@ -84,3 +92,39 @@ def test_the_fitted_temperature_surprises_less_than_others():
     assert best.auroc > 0.7
     with pytest.raises(DecodingError, match="5 words"):
         fit_temperature(logits[:5], references[:5], vocabulary)
+
+
+def test_platts_line_is_that_of_torchs_logistic_regression():
+    rng = np.random.default_rng(5)
+    evidence = rng.normal(-1, 1.5, 400)
+    right = rng.random(400) < 1 / (1 + np.exp(-(1.7 * evidence + 0.9)))
+    slope, offset = fit_platt(evidence, right)
+    line = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([line], max_iter=200, tolerance_grad=1e-10)
+
+    def loss():
+        optimizer.zero_grad()
+        value = torch.nn.functional.binary_cross_entropy_with_logits(
+            line[0] * torch.tensor(evidence) + line[1], torch.tensor(right, dtype=torch.float64)
+        )
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    assert (slope, offset) == pytest.approx(line.tolist(), rel=1e-2)
+    sure = platt(evidence, slope, offset)
+    assert sure.mean() == pytest.approx(right.mean(), abs=1e-3)
+    assert judge(sure, right).ece < 0.06
+
+
+def test_words_that_cannot_tell_give_no_line():
+    evidence = np.linspace(-3, 0, 60)
+    for right in (np.ones(60, bool), np.zeros(60, bool)):
+        with pytest.raises(DecodingError, match="say nothing"):
+            fit_platt(evidence, right)
+    with pytest.raises(DecodingError, match="say nothing"):
+        fit_platt(evidence[:20], evidence[:20] > -2.5)
+    with pytest.raises(DecodingError, match="no better"):
+        fit_platt(evidence, evidence < -1.5)
+    slope, _ = fit_platt(evidence, evidence > -1.5)  # told apart without a mistake
+    assert 0 < slope < 1000

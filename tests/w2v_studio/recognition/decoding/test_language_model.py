@@ -55,6 +55,24 @@ def test_the_language_model_decides_where_the_sound_does_not(model):
 
 
 @needs_flashlight
+def test_confidence_of_chosen_words_is_the_line_of_their_letters(model):
+    logits = said("I SEE THE SEA", {12: "E"}) / 3
+    log_priors = tuple(np.linspace(-5, -1, 32).tolist())
+    weights = {"prior_weight": 0.3, "log_priors": log_priors}
+    words = decoder(model, **weights, confidence_slope=2.0, confidence_offset=0.5).decode(logits)
+    assert text_of(words) == "I SEE THE SEA"
+    divided = logits.astype(np.float64) - 0.3 * np.array(log_priors)
+    sound = divided - np.log(np.exp(divided).sum(-1, keepdims=True))
+    for word, places in zip(words, ([0], [2, 3, 4], [6, 7, 8], [10, 11, 12]), strict=True):
+        own = [sound[2 * at, ENGLISH.tokens.index("I SEE THE SEA"[at])] for at in places]
+        assert word.confidence == pytest.approx(1 / (1 + np.exp(-(2 * np.mean(own) + 0.5))), rel=1e-3)
+    assert decoder(model, **weights).decode(logits)[0].confidence != pytest.approx(words[0].confidence, rel=1e-2)
+    nothing = decoder(model, **weights, confidence_slope=2.0)
+    assert nothing.decode(logits[:0]) == []
+    assert all(0 <= word.confidence <= 1 for word in nothing.decode(np.full((9, 32), np.nan, np.float32)))
+
+
+@needs_flashlight
 def test_a_narrower_beam_shares_the_model_and_leaves_the_wider_one_as_it_is(model):
     logits = said("I SEE THE SEA", {12: "E"})
     wide = decoder(model, beam_width=16)

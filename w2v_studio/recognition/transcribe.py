@@ -37,7 +37,6 @@ WINDOW_FRAMES = 1000
 """Most frames the context network sees at once: 20 s."""
 OVERLAP_FRAMES = 100
 """Frames of context on each inner side of a window, 2 s: more than the 64 its positional convolution reaches."""
-GREEDY = DecodingSettings("greedy")
 SILENCE_PEAK = 1e-4
 """A recording that never exceeds this (-80 dBFS) has no speech in it; models invent letters in digital silence."""
 LEAST_SPEECH = 0.15
@@ -177,7 +176,7 @@ def analyse(recognizer: Recognizer, waveform: Waveform, time_mask: NDArray[np.bo
     words: list[Word] = []
     if np.abs(waveform).max() >= SILENCE_PEAK:
         duration_s = len(waveform) / recognizer.bundle.card.sample_rate
-        words = _until(build_decoder(recognizer.bundle, GREEDY).decode(logits), duration_s)
+        words = _until(build_decoder(recognizer.bundle, DecodingSettings("greedy")).decode(logits), duration_s)
     return FileAnalysis(
         np.concatenate([features.latents for features, _ in parts]),
         np.concatenate([features.code_ids for features, _ in parts]),

@@ -171,11 +171,24 @@ class CtcConfig:
         "few labels does not stay at blanks (arXiv 2406.02560); 0 as published",
     )
     prior_updates: int = setting(0, "updates in which ctc.prior_weight falls to 0, evenly; 0 keeps it")
+    lexicon: str | None = setting(
+        None,
+        "pronunciations, lines of WORD<tab>P H O N E S: the head learns phones beside letters, for decoding with a "
+        "language model; none takes that of the bundle it starts from",
+    )
+    phone_weight: float = setting(1.0, "weight of the phones' loss beside that of the letters, above 0")
+    layers: int = setting(
+        0,
+        "Transformer layers to have: those that the checkpoint lacks are put on top, and begin by changing nothing "
+        "(pre-LN only); 0 keeps the checkpoint's",
+    )
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a weight out of range."""
         if not 0 <= self.prior_weight <= 1 or self.prior_updates < 0:
             raise ConfigError("ctc.prior_weight must lie between 0 and 1, and ctc.prior_updates be 0 or more")
+        if self.phone_weight <= 0 or self.layers < 0:
+            raise ConfigError("ctc.phone_weight must be above 0, and ctc.layers be 0 or more")
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,10 @@ class Step(Event):
 
 @dataclass(frozen=True)
 class Evaluation(Event):
-    """One pass over the valid manifests. `samples` holds a few fixed (reference, hypothesis) pairs."""
+    """One pass over the valid manifests. `per` is the error rate of phones, where they are learned.
+
+    `samples` holds a few fixed (reference, hypothesis) pairs.
+    """
 
     event: ClassVar[str] = "evaluation"
     step: int
@@ -95,6 +98,7 @@ class Evaluation(Event):
     prob_perplexity: float | None = None
     wer: float | None = None
     cer: float | None = None
+    per: float | None = None
     samples: list[list[str]] = field(default_factory=list)
     time: float = field(default_factory=time.time)
 

@@ -6,8 +6,9 @@ BUNDLE/
   features.onnx    waveform (batch, samples) f32 -> latents (batch, frames, channels) f32,
                    code_ids (batch, frames, groups) i64, code_probs (batch, frames, groups, entries) f32
   context.onnx     latents, time_mask (batch, frames) bool, frame_lengths (batch) i64
-                   -> contexts (batch, frames, channels) f32, logits (batch, frames, tokens) f32
-  decoding.json, lm.arpa.gz, lexicon.txt     for decoding, where there are any
+                   -> contexts (batch, frames, channels) f32, logits (batch, frames, tokens) f32: of the letters of
+                   vocab.json, and after them, where the card lists phones, of a blank of theirs and the phones
+  decoding.json, lm.arpa.gz, lexicon.txt.gz  for decoding, where there are any
   trainable.pt     the same weights as a checkpoint of the engine, on request; the app never opens it
 """
 
@@ -20,6 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.text.pronunciation import PHONE_BLANK, phone_vocabulary
 from engine.text.vocabulary import Vocabulary
 from export.constant_growth import MOST_FOLDED_BYTES as MOST_FOLDED_BYTES
 from export.graph_check import check_graph
@@ -34,14 +39,19 @@ CONTEXT_FILE = "context.onnx"
 BUNDLE_FILES = (CARD_FILE, VOCABULARY_FILE, FEATURES_FILE, CONTEXT_FILE)
 DECODING_FILE = "decoding.json"
 LANGUAGE_MODEL_FILES = ("lm.bin", "lm.arpa.gz", "lm.arpa")
-LEXICON_FILE = "lexicon.txt"
 
+MOST_PHONES = 1000
 LARGEST_TEXT_BYTES = 4_000_000
 """More than any card or vocabulary needs."""
 
-KINDS = {"str": (str,), "int": (int,), "bool": (bool,), "float": (float, int), "dict[str, float]": (dict,)} | {
-    "PrecisionTable | None": (PrecisionTable, type(None))
-}
+KINDS = {
+    "str": (str,),
+    "int": (int,),
+    "bool": (bool,),
+    "float": (float, int),
+    "dict[str, float]": (dict,),
+    "list[str]": (list,),
+} | {"PrecisionTable | None": (PrecisionTable, type(None))}
 """What JSON gives for a field of the card, by its annotation."""
 
 RANGES = {
@@ -58,6 +68,9 @@ RANGES = {
 """Least and most of the card's numbers; the app reckons with them, so absurd ones are refused."""
 
 
+Logits = NDArray[np.float32]
+
+
 class BundleError(ValueError):
     """A bundle that cannot be used. The message says what is wrong with which file, and the remedy."""
 
@@ -71,7 +84,8 @@ class BundleCard:
     the weights behind both graphs. `codebook_trained` is False where no pre-training stands behind the codes: they are
     those of random weights. `parity` is the largest difference between ONNX Runtime and PyTorch for each output (with
     int8, before quantising); `code_ids` counts codes that differ; `fp16_rounding` is what the rounding of the weights
-    changed in any output. `precisions` is the table that the export measured.
+    changed in any output. `precisions` is the table that the export measured. `phones` are those that the logits tell
+    beside the letters (engine/text/pronunciation.py), for decoding with a lexicon and a language model.
     """
 
     name: str
@@ -82,6 +96,7 @@ class BundleCard:
     normalize_waveform: bool = False
     blank: int = 0
     separator: str = "|"
+    phones: list[str] = field(default_factory=list)
     channels: int = 0
     codebook_groups: int = 2
     codebook_entries: int = 320
@@ -110,6 +125,20 @@ class Bundle:
     folder: Path
     card: BundleCard
     vocabulary: Vocabulary
+
+    @property
+    def phones(self) -> Vocabulary | None:
+        """The tokens of the logits' columns behind those of the letters; None where there are none."""
+        return phone_vocabulary(self.card.phones) if self.card.phones else None
+
+    @property
+    def tokens(self) -> int:
+        """Columns of the logits."""
+        return len(self.vocabulary) + (len(self.phones) if self.phones else 0)
+
+    def letters(self, logits: Logits) -> Logits:
+        """The letters' columns of logits (..., tokens)."""
+        return logits[..., : len(self.vocabulary)]
 
     @property
     def features_path(self) -> Path:
@@ -150,9 +179,9 @@ def open_bundle(folder: Path) -> Bundle:
     for name in (VOCABULARY_FILE, FEATURES_FILE, CONTEXT_FILE):
         if not (folder / name).is_file():
             raise BundleError(f"the bundle {folder} lacks {name}; export it again or copy the whole folder")
-    vocabulary = _read_vocabulary(folder / VOCABULARY_FILE, card)
-    _check_graphs(folder, card, vocabulary)
-    return Bundle(folder, card, vocabulary)
+    bundle = Bundle(folder, card, _read_vocabulary(folder / VOCABULARY_FILE, card))
+    _check_graphs(bundle)
+    return bundle
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -200,6 +229,9 @@ def _check_card(card: BundleCard) -> None:
     for name, (least, most) in RANGES.items():
         if not least <= getattr(card, name) <= most:
             raise ValueError(f"{name} is {getattr(card, name)}, which is not from {least} to {most}")
+    names = {phone for phone in card.phones if isinstance(phone, str) and phone.strip() and phone != PHONE_BLANK}
+    if len(names) != len(card.phones) or len(names) > MOST_PHONES:
+        raise ValueError(f"phones are not different names, {MOST_PHONES} at most")
     if card.feature_norm not in ("layer", "group"):
         raise ValueError(f"feature_norm is {card.feature_norm!r}, not layer or group")
 
@@ -215,8 +247,9 @@ def _read_vocabulary(path: Path, card: BundleCard) -> Vocabulary:
         raise BundleError(f"{path} cannot be used ({error}); export the bundle again") from error
 
 
-def _check_graphs(folder: Path, card: BundleCard, vocabulary: Vocabulary) -> None:
-    sizes = Sizes(card.channels, card.codebook_groups, card.codebook_entries, len(vocabulary))
+def _check_graphs(bundle: Bundle) -> None:
+    folder, card = bundle.folder, bundle.card
+    sizes = Sizes(card.channels, card.codebook_groups, card.codebook_entries, bundle.tokens)
     for name, contract in ((FEATURES_FILE, features_contract(sizes)), (CONTEXT_FILE, context_contract(sizes))):
         path = folder / name
         try:

@@ -50,11 +50,11 @@ def measure(
         case, normalized = _prepare(model, clip)
         with torch.inference_mode():
             expected = model(torch.from_numpy(case.waveform))[0].numpy()
-        exact.append(text_of(decode_words(expected[0], vocabulary)))
+        exact.append(text_of(decode_words(expected[0, :, : len(vocabulary)], vocabulary)))
         for trial in trials.values():
             logits = trial.graphs.run(normalized, case)["logits"]
             trial.parity = max(trial.parity, float(np.abs(logits - expected).max()))
-            trial.texts.append(text_of(decode_words(logits[0], vocabulary)))
+            trial.texts.append(text_of(decode_words(logits[0, :, : len(vocabulary)], vocabulary)))
     _time(trials, model, check)
     spoken = [clip.transcript for clip in check.clips]
     rows = [_row(weights, trial, _size(variants[weights]), spoken, exact) for weights, trial in trials.items()]

@@ -17,6 +17,7 @@ from engine import config as configuration
 from engine.config import ConfigError, MaskingConfig, RunConfig
 from engine.events import CHECKPOINT_FOLDER, CONFIG_FILE, TRAINABLE_FILE
 from engine.model.ctc import CtcModel
+from engine.text.pronunciation import LEXICON_FILES
 from engine.text.vocabulary import Vocabulary, VocabularyError
 from engine.training.checkpoint import Checkpoint, build_ctc_model, find_checkpoint, load_checkpoint, save_checkpoint
 from export.bundle import (
@@ -26,7 +27,6 @@ from export.bundle import (
     DECODING_FILE,
     FEATURES_FILE,
     LANGUAGE_MODEL_FILES,
-    LEXICON_FILE,
     VOCABULARY_FILE,
     BundleCard,
     open_bundle,
@@ -107,10 +107,21 @@ def take_language_model(
             return
     except VocabularyError:
         return
+    if _phones_of(start) != checkpoint.phones:
+        say(f"leaving the language model of {start}, which goes with other phones than this model's")
+        return
     say(f"taking the language model of {start}")
-    for path in (language_model, start / LEXICON_FILE, start / DECODING_FILE):
+    for path in (language_model, *(start / name for name in LEXICON_FILES), start / DECODING_FILE):
         if path.is_file() and not path.is_symlink():
             shutil.copyfile(path, folder / path.name)
+
+
+def _phones_of(bundle: Path) -> tuple[str, ...]:
+    """Those that a bundle's card lists; none where it cannot be read."""
+    try:
+        return tuple(json.loads((bundle / CARD_FILE).read_text(encoding="utf-8")).get("phones", ()))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return ()
 
 
 def without_training(checkpoint: Checkpoint) -> Checkpoint:
@@ -120,7 +131,7 @@ def without_training(checkpoint: Checkpoint) -> Checkpoint:
     """
     config = checkpoint.config
     data = replace(config.data, train=(), valid=(), weights=(), root=None, noise=(), impulse_responses=None)
-    config = replace(config, data=data, ctc=replace(config.ctc, checkpoint=None, vocabulary=None))
+    config = replace(config, data=data, ctc=replace(config.ctc, checkpoint=None, vocabulary=None, lexicon=None))
     largest = torch.finfo(torch.float16).max
     weights = {
         name: value.half() if value.is_floating_point() and bool((value.abs() <= largest).all()) else value
@@ -169,6 +180,7 @@ def describe(
         normalize_waveform=model.normalize_waveform,
         blank=vocabulary.blank,
         separator=vocabulary.separator,
+        phones=list(checkpoint.phones),
         channels=model.conv_channels[-1],
         codebook_groups=model.codebook_groups,
         codebook_entries=model.codebook_entries,
@@ -214,6 +226,7 @@ def graph_metadata(card: BundleCard, vocabulary: Vocabulary) -> dict[str, str]:
         "vocabulary": json.dumps(table, ensure_ascii=False),
         "blank": str(card.blank),
         "separator": card.separator,
+        "phones": " ".join(card.phones),
         "weights": card.weights,
         "codebook_trained": str(card.codebook_trained).lower(),
         "origin_run": card.origin_run,

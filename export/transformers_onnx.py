@@ -22,7 +22,7 @@ from engine.exchange.transformers_config import write_config, write_preprocessor
 from engine.exchange.transformers_export import special_ids, special_tokens, tokenizer_config
 from engine.model.ctc import CtcModel
 from engine.text.vocabulary import Vocabulary
-from engine.training.checkpoint import build_ctc_model, find_checkpoint, load_checkpoint
+from engine.training.checkpoint import build_ctc_model, find_checkpoint, letters_alone, load_checkpoint
 from export.graph import ExportError, fold, trace
 from export.place import refuse_occupied, workplace
 from export.single_graph import INPUT, MASK, OUTPUT, compose
@@ -48,7 +48,7 @@ def publish_for_transformers(source: Path, out: Path, force: bool, say: Callable
     refuse_occupied(out, FILES, "config.json", force)
     path = find_checkpoint(source)
     say(f"reading {path}")
-    checkpoint = load_checkpoint(path)
+    checkpoint = letters_alone(load_checkpoint(path))
     model = build_ctc_model(checkpoint).eval()
     vocabulary = checkpoint.vocabulary
     assert vocabulary is not None  # build_ctc_model refuses checkpoints without one

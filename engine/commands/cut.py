@@ -60,9 +60,9 @@ def cut(arguments: argparse.Namespace) -> int:
     import soundfile
 
     from engine.data.audio import SAMPLE_RATE, read_audio
-    from engine.training.checkpoint import build_ctc_model, find_checkpoint, load_checkpoint
+    from engine.training.checkpoint import build_ctc_model, find_checkpoint, letters_alone, load_checkpoint
 
-    checkpoint = load_checkpoint(find_checkpoint(arguments.checkpoint))
+    checkpoint = letters_alone(load_checkpoint(find_checkpoint(arguments.checkpoint)))
     model, vocabulary = build_ctc_model(checkpoint).eval(), checkpoint.vocabulary
     assert vocabulary is not None  # build_ctc_model refuses checkpoints without one
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -90,7 +90,11 @@ def new_run(arguments: argparse.Namespace) -> RunConfig:
     start = arguments.start or run.ctc.checkpoint
     if start and not Path(start).exists():
         raise UsageError(f"no checkpoint at {start}: give a .pt file, or the folder of a run that has saved one")
-    ctc = dataclasses.replace(run.ctc, checkpoint=str(Path(start).absolute()) if start else None)
+    ctc = dataclasses.replace(
+        run.ctc,
+        checkpoint=str(Path(start).absolute()) if start else None,
+        lexicon=str(Path(run.ctc.lexicon).absolute()) if run.ctc.lexicon else None,
+    )
     run = dataclasses.replace(run, data=data, ctc=ctc)
     if not run.data.train:
         raise UsageError("there is nothing to train on: give manifests with --data")

@@ -14,6 +14,7 @@ from engine.data.augmentation import Augmentation, change_speed, draw_noise
 from engine.data.examples import BATCH, EXAMPLE, Example, generator
 from engine.data.manifest import DataError
 from engine.masking import Mask, draw_channel_mask, draw_distractors, draw_time_mask
+from engine.text.pronunciation import Pronunciations
 from engine.text.vocabulary import Vocabulary
 
 LEAST_PRETRAINING_FRAMES = 3
@@ -41,7 +42,8 @@ class PretrainingBatch:
 class FinetuningBatch:
     """`waveform` (B, N) zero-padded, `lengths` (B,) valid samples; `targets` (B, L) padded, `target_lengths` (B,).
 
-    `time_mask` (B, T) and `channel_mask` (B, D) are None where the config, or evaluation, has none.
+    `time_mask` (B, T) and `channel_mask` (B, D) are None where the config, or evaluation, has none; `phone_targets`
+    (B, P) padded and `phone_lengths` (B,), 0 where a word's pronunciation is not known, where no phones are learned.
     """
 
     waveform: Waveform
@@ -52,6 +54,8 @@ class FinetuningBatch:
     time_mask: Mask | None = None
     channel_mask: Mask | None = None
     origins: list[str] = field(default_factory=list)
+    phone_targets: NDArray[np.int64] | None = None
+    phone_lengths: NDArray[np.int64] | None = None
 
     @property
     def audio_s(self) -> float:
@@ -69,6 +73,15 @@ def _pause(seconds: float, rng: np.random.Generator) -> Waveform:
     if rng.random() < 0.5:
         return np.zeros(samples, dtype=np.float32)
     return np.float32(10 ** (rng.uniform(*PAUSE_DBFS) / 20)) * draw_noise(samples, rng)
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Labels (B, longest) padded with 0, and their numbers (B,)."""
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    padded = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
+    for place, row in enumerate(rows):
+        padded[place, : len(row)] = row
+    return padded, lengths
 
 
 class Collator:
@@ -129,9 +142,16 @@ class PretrainingCollator(Collator):
 class FinetuningCollator(Collator):
     """Rows padded with zeros to the longest of the batch, and their labels."""
 
-    def __init__(self, run: RunConfig, cache: AudioCache, training: bool, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self,
+        run: RunConfig,
+        cache: AudioCache,
+        training: bool,
+        vocabulary: Vocabulary,
+        pronunciations: Pronunciations | None = None,
+    ) -> None:
         super().__init__(run, cache, training)
-        self.vocabulary = vocabulary
+        self.vocabulary, self.pronunciations = vocabulary, pronunciations
 
     def __call__(self, examples: Sequence[Example], epoch: int, index: int) -> FinetuningBatch:
         """The batch at place `index` of `epoch`."""
@@ -145,11 +165,11 @@ class FinetuningCollator(Collator):
         waveform = np.zeros((len(rows), size), dtype=np.float32)
         for place, row in enumerate(rows):
             waveform[place, : len(row)] = row
-        labels = [self.vocabulary.encode(example.transcript) for example in examples]
-        target_lengths = np.array([len(row) for row in labels], dtype=np.int64)
-        targets = np.zeros((len(rows), int(target_lengths.max())), dtype=np.int64)
-        for place, row_labels in enumerate(labels):
-            targets[place, : len(row_labels)] = row_labels
+        targets, target_lengths = _padded([self.vocabulary.encode(example.transcript) for example in examples])
+        phone_targets = phone_lengths = None
+        if self.pronunciations is not None:
+            phones = [self.pronunciations.encode(example.transcript) for example in examples]
+            phone_targets, phone_lengths = _padded([row or [] for row in phones])
         time_mask, channel_mask = self._masks(lengths, waveform.shape[1], epoch, index)
         return FinetuningBatch(
             waveform,
@@ -160,6 +180,8 @@ class FinetuningCollator(Collator):
             time_mask,
             channel_mask,
             [example.origin for example in examples],
+            phone_targets,
+            phone_lengths,
         )
 
     def _masks(

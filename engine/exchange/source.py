@@ -19,7 +19,7 @@ from engine.exchange.reading_options import ReadingOptions
 from engine.exchange.torchaudio_weights import is_torchaudio, read_torchaudio_weights
 from engine.exchange.transformers_folder import WEIGHT_FILES, is_transformers_folder, read_transformers_folder
 from engine.exchange.weight_files import load_pickle, load_safetensors, tensors_of
-from engine.training.checkpoint import CheckpointError, find_checkpoint, load_checkpoint
+from engine.training.checkpoint import CheckpointError, find_checkpoint, letters_alone, load_checkpoint
 
 KNOWN = (
     "a transformers folder (config.json with model.safetensors or pytorch_model.bin), a fairseq .pt, a torchaudio "
@@ -73,7 +73,7 @@ def _read_state_dict(path: Path, weights: Mapping[str, Tensor], options: Reading
 
 def _read_own(path: Path, options: ReadingOptions) -> PublishedModel:
     """A checkpoint of this engine, so that one of ours can be a parent, or take a codebook from one."""
-    checkpoint = load_checkpoint(path)
+    checkpoint = letters_alone(load_checkpoint(path))
     kind: Kind = "ctc" if checkpoint.config.task == "finetune" else "pretraining"
     weights = checkpoint.model
     codebook: dict[str, Tensor] = {}

@@ -18,7 +18,13 @@ from engine.exchange.transformers_config import write_config, write_preprocessor
 from engine.exchange.transformers_folder import CODEBOOK_FILE, CONFIG_FILE
 from engine.exchange.vocabulary_files import SPECIAL_NAMES
 from engine.text.vocabulary import Vocabulary
-from engine.training.checkpoint import Checkpoint, CheckpointError, build_ctc_model, build_pretraining_model
+from engine.training.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    build_ctc_model,
+    build_pretraining_model,
+    letters_alone,
+)
 
 WEIGHTS_FILE = "model.safetensors"
 OLD_NAMES = {GAIN: f"{POSITIONS}.weight_g", DIRECTION: f"{POSITIONS}.weight_v"}
@@ -50,6 +56,7 @@ def write_folder(checkpoint: Checkpoint, out: Path, *, old_names: bool = False, 
     """Write everything beside `out` first and rename then. Raises CheckpointError or OSError, with `out` untouched."""
     refuse_occupied(out, force)
     # Loading the checkpoint into its model first: one that is not whole is not passed on.
+    checkpoint = letters_alone(checkpoint)
     kind: Kind = "pretraining" if checkpoint.config.task == "pretrain" else "ctc"
     if kind == "ctc":
         build_ctc_model(checkpoint)

@@ -13,8 +13,8 @@ from torch.utils.checkpoint import checkpoint
 
 from engine.config import DropoutConfig, ModelConfig
 from engine.model.cpu import positions
-from engine.model.cpu.attention import DroppedAttention
-from engine.model.cpu.choice import suits_cpu
+from engine.model.cpu.attention import DroppedAttention, attend_in_products
+from engine.model.cpu.choice import is_mixed_on_cpu, suits_cpu
 from engine.model.cpu.dropout import drop
 from engine.model.cpu.gelu_linear import GeluLinear
 
@@ -38,6 +38,10 @@ class PositionalConvolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D): what is to be added to x."""
         conv = self.conv
+        if is_mixed_on_cpu(x):
+            # oneDNN's 16-bit convolution in groups gives wrong numbers on processors with AMX (torch 2.11).
+            with torch.autocast("cpu", enabled=False):
+                return self(x.float())
         if suits_cpu(x) and positions.divides(conv.kernel_size[0]):
             return F.gelu(positions.PositionSums.apply(x, conv.weight, conv.bias, conv.groups))  # type: ignore[no-untyped-call]
         y = self.conv(x.transpose(1, 2))
@@ -68,7 +72,10 @@ class SelfAttention(nn.Module):
             y = DroppedAttention.apply(*projected, keys, self.heads, probability)  # type: ignore[no-untyped-call]
         else:
             q, k, v = (part.view(batch, frames, self.heads, width // self.heads).transpose(1, 2) for part in projected)
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=key_mask, dropout_p=probability)
+            if is_mixed_on_cpu(x) and probability == 0:
+                y = attend_in_products(q, k, v, key_mask)
+            else:
+                y = F.scaled_dot_product_attention(q, k, v, attn_mask=key_mask, dropout_p=probability)
             y = y.transpose(1, 2).reshape(batch, frames, width)
         mixed: Tensor = self.out_proj(y)
         return mixed

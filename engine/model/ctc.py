@@ -13,19 +13,20 @@ from engine.model.wav2vec2 import Wav2Vec2
 
 
 class CtcModel(nn.Module):
-    """Backbone and a Linear head over the vocabulary.
+    """Backbone and a Linear head over the tokens.
 
     The quantizer of pre-training stays aboard, frozen, with frozen copies of the convolutions and the layer norm that
     it was trained behind: those of the backbone are fine-tuned (the convolutions only if asked), and codes computed
     behind them would slowly lose their meaning.
     """
 
-    def __init__(self, config: RunConfig, vocabulary_size: int) -> None:
+    def __init__(self, config: RunConfig, tokens: int) -> None:
+        """`tokens` are the head's columns: letters, and after them the phones' (engine/text/pronunciation.py)."""
         super().__init__()
         self.final_dropout = config.dropout.final
         self.train_convolutions = config.ctc.train_convolutions
         self.backbone = Wav2Vec2(config.model, config.dropout)
-        self.head = nn.Linear(config.model.embed_dim, vocabulary_size)
+        self.head = nn.Linear(config.model.embed_dim, tokens)
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.quantizer = GumbelQuantizer(config.model).requires_grad_(False)

@@ -18,6 +18,7 @@ from engine.config import RunConfig
 from engine.events import CHECKPOINT_FOLDER, TRAINABLE_FILE
 from engine.model.ctc import CtcModel
 from engine.model.pretraining import PretrainingModel
+from engine.text.pronunciation import phone_vocabulary
 from engine.text.vocabulary import Vocabulary
 
 FORMAT = 1
@@ -38,6 +39,18 @@ class Checkpoint:
     training: dict[str, Any] | None = None
     run: str = ""
     codebook_trained: bool = True
+    phones: tuple[str, ...] = ()
+    """Those that the head knows beside the vocabulary (engine/text/pronunciation.py); () for letters alone."""
+
+    @property
+    def tokens(self) -> int:
+        """Columns of a CTC model's head: the vocabulary's, and where it knows phones theirs with their blank."""
+        return head_size(self.vocabulary, self.phones)
+
+
+def head_size(vocabulary: Vocabulary | None, phones: tuple[str, ...]) -> int:
+    """Columns of the head for a vocabulary and phones."""
+    return (0 if vocabulary is None else len(vocabulary)) + (len(phone_vocabulary(phones)) if phones else 0)
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -54,6 +67,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "training": checkpoint.training,
         "run": checkpoint.run,
         "codebook_trained": checkpoint.codebook_trained,
+        "phones": list(checkpoint.phones),
     }
     part = path.with_name(path.name + ".tmp")
     try:
@@ -120,7 +134,17 @@ def load_checkpoint(path: Path, *, verify: bool = False) -> Checkpoint:
         training=content["training"],
         run=content["run"],
         codebook_trained=content["codebook_trained"],
+        phones=tuple(content.get("phones", ())),
     )
+
+
+def letters_alone(checkpoint: Checkpoint) -> Checkpoint:
+    """The same model without the columns of its phones, for formats that know letters only."""
+    if not checkpoint.phones or checkpoint.vocabulary is None:
+        return checkpoint
+    rows = len(checkpoint.vocabulary)
+    heads = {name: value[:rows] for name, value in checkpoint.model.items() if name.startswith("head.")}
+    return dataclasses.replace(checkpoint, model=checkpoint.model | heads, phones=())
 
 
 def find_checkpoint(place: Path) -> Path:
@@ -173,22 +197,27 @@ def build_ctc_model(checkpoint: Checkpoint) -> CtcModel:
             f"{checkpoint.run or 'this checkpoint'} is pre-trained only and knows no letters: fine-tune it first "
             "(w2v-engine finetune --from ...)"
         )
-    model = CtcModel(checkpoint.config, len(checkpoint.vocabulary))
+    model = CtcModel(checkpoint.config, checkpoint.tokens)
     load_weights(model, checkpoint.model, checkpoint.run or "the checkpoint")
     return model
 
 
-def ctc_from_pretraining(config: RunConfig, checkpoint: Checkpoint, vocabulary: Vocabulary) -> CtcModel:
-    """A CTC model that starts from pre-trained (or fine-tuned) weights, with a fresh head if the letters differ."""
-    if dataclasses.asdict(config.model) != dataclasses.asdict(checkpoint.config.model):
+def ctc_from_pretraining(
+    config: RunConfig, checkpoint: Checkpoint, vocabulary: Vocabulary, phones: tuple[str, ...] = ()
+) -> CtcModel:
+    """A CTC model that starts from pre-trained (or fine-tuned) weights, with fresh columns for what its head lacks.
+
+    Where `config` has more layers than the checkpoint, the further ones begin by changing nothing.
+    """
+    grown = dataclasses.replace(config.model, layers=checkpoint.config.model.layers)
+    if grown != checkpoint.config.model or config.model.layers < grown.layers:
         raise CheckpointError("the model section of the config differs from the checkpoint's: leave it out")
-    model = CtcModel(config, len(vocabulary))
+    model = CtcModel(config, head_size(vocabulary, phones))
+    own = model.state_dict()
+    weights = {f"head.{name}": value for name, value in model.head.state_dict().items()}
     if checkpoint.config.task == "finetune":
-        weights = dict(checkpoint.model)
-        if checkpoint.vocabulary != vocabulary:
-            weights |= {f"head.{name}": value for name, value in model.head.state_dict().items()}
+        weights = dict(checkpoint.model) | _head(checkpoint, vocabulary, phones, weights)
     else:
-        weights = {f"head.{name}": value for name, value in model.head.state_dict().items()}
         for name, value in checkpoint.model.items():
             part, _, rest = name.partition(".")
             if part == "wav2vec2":
@@ -199,5 +228,29 @@ def ctc_from_pretraining(config: RunConfig, checkpoint: Checkpoint, vocabulary: 
                 weights[name] = value
         norm = "wav2vec2.feature_projection.layer_norm"
         weights |= {f"quantizer_norm.{end}": checkpoint.model[f"{norm}.{end}"] for end in ("weight", "bias")}
+    for layer in range(grown.layers, config.model.layers):
+        weights |= _silent_layer(own, f"backbone.encoder.layers.{layer}.")
     load_weights(model, weights, checkpoint.run or "the checkpoint")
     return model
+
+
+def _head(
+    checkpoint: Checkpoint, vocabulary: Vocabulary, phones: tuple[str, ...], fresh: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The columns of the checkpoint's head for what it knows already, `fresh` ones for the rest."""
+    head = {name: value.clone() for name, value in fresh.items()}
+    for name, value in head.items():
+        if checkpoint.vocabulary == vocabulary:
+            value[: len(vocabulary)] = checkpoint.model[name][: len(vocabulary)]
+        if phones and checkpoint.phones == phones:
+            value[len(vocabulary) :] = checkpoint.model[name][-len(phone_vocabulary(phones)) :]
+    return head
+
+
+def _silent_layer(own: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """A fresh pre-LN layer whose two sums add 0."""
+    layer = {name: value.clone() for name, value in own.items() if name.startswith(prefix)}
+    for part in ("attention.out_proj", "feed_forward.output_dense"):
+        for end in ("weight", "bias"):
+            layer[f"{prefix}{part}.{end}"].zero_()
+    return layer

@@ -223,6 +223,7 @@ class Trainer:
             step=progress.step,
             model=whole(self.objective.model.state_dict()),
             vocabulary=self.objective.vocabulary,
+            phones=() if self.objective.pronunciations is None else self.objective.pronunciations.phones,
             training={
                 "optimizer": whole(self.optimizer.state_dict()),
                 "epoch": position.epoch,

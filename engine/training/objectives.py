@@ -20,6 +20,7 @@ from engine.model.quantizer import perplexity
 from engine.model.wav2vec2 import valid_frames
 from engine.text.ctc import decode_words, text_of
 from engine.text.error_rate import error_rates
+from engine.text.pronunciation import Pronunciations
 from engine.text.vocabulary import Vocabulary
 from engine.training.device import autocast
 from engine.training.doctor import is_collapsed
@@ -64,6 +65,10 @@ class Objective(Protocol):
     def vocabulary(self) -> Vocabulary | None:
         """The letters of fine-tuning; None in pre-training."""
 
+    @property
+    def pronunciations(self) -> Pronunciations | None:
+        """The phones that are learned beside the letters, if any."""
+
     forward: Callable[..., Any]
     """The forward pass of training: the model itself, or what spreads it over processes."""
 
@@ -87,6 +92,7 @@ class Pretraining:
     """Contrastive pre-training."""
 
     vocabulary: None = None
+    pronunciations: None = None
 
     def __init__(self, run: RunConfig, model: PretrainingModel, device: torch.device, precision: str) -> None:
         self.run, self.model, self.device, self.precision = run, model, device, precision
@@ -174,15 +180,32 @@ class Pretraining:
         return evaluation.loss
 
 
+@dataclass
+class _Heard:
+    """Losses summed over a batch, logits of letters (B, T, tokens) and phones (B, T, phones), and (B,) valid frames."""
+
+    loss: Tensor
+    phone_loss: Tensor
+    logits: Tensor
+    phones: Tensor
+    frame_lengths: Tensor
+
+
 class Finetuning:
     """CTC fine-tuning."""
 
     def __init__(
-        self, run: RunConfig, model: CtcModel, device: torch.device, precision: str, vocabulary: Vocabulary
+        self,
+        run: RunConfig,
+        model: CtcModel,
+        device: torch.device,
+        precision: str,
+        vocabulary: Vocabulary,
+        pronunciations: Pronunciations | None = None,
     ) -> None:
         self.run, self.model, self.device, self.precision = run, model, device, precision
         self.forward: Callable[..., tuple[Tensor, Tensor]] = model
-        self.vocabulary = vocabulary
+        self.vocabulary, self.pronunciations = vocabulary, pronunciations
 
     def prepare(self, batch: FinetuningBatch) -> None:
         """Nothing depends on the data."""
@@ -191,23 +214,31 @@ class Finetuning:
         """Choose what learns in this update."""
         self.model.freeze_for(step, self.run.ctc)
 
-    def _forward(
-        self, batch: FinetuningBatch | PlacedBatch, prior_weight: float = 0.0
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _forward(self, batch: FinetuningBatch | PlacedBatch, prior_weight: float = 0.0) -> _Heard:
+        """Losses summed over the batch, of letters and of phones."""
         arrays = place(batch, self.device).tensors
         forward = self.forward if self.model.training else self.model
         with autocast(self.device, self.precision):
-            logits, frame_lengths = forward(
+            scores, frame_lengths = forward(
                 arrays["waveform"], arrays["lengths"], arrays.get("time_mask"), arrays.get("channel_mask")
             )
+        logits, phones = scores[..., : len(self.vocabulary)], scores[..., len(self.vocabulary) :]
         targets, target_lengths = arrays["targets"], arrays["target_lengths"]
         loss = ctc_loss(logits, frame_lengths, targets, target_lengths, self.vocabulary.blank, prior_weight)
-        return loss, logits, frame_lengths
+        phone_loss = torch.zeros_like(loss)
+        if self.pronunciations is not None:
+            known = arrays["phone_lengths"] > 0
+            if bool(known.any()):
+                said, lengths = arrays["phone_targets"][known], arrays["phone_lengths"][known]
+                phone_loss = ctc_loss(phones[known], frame_lengths[known], said, lengths, 0, prior_weight)
+        return _Heard(loss, phone_loss, logits, phones, frame_lengths)
 
     def contribution(self, batch: FinetuningBatch | PlacedBatch, step: int) -> Contribution:
         """Loss over the sentences."""
         placed = place(batch, self.device)
-        loss, logits, frame_lengths = self._forward(placed, prior_weight(step, self.run.ctc))
+        heard = self._forward(placed, prior_weight(step, self.run.ctc))
+        logits, frame_lengths = heard.logits, heard.frame_lengths
+        loss = heard.loss + self.run.ctc.phone_weight * heard.phone_loss
         with torch.no_grad():
             valid = valid_frames(frame_lengths, logits.shape[1])
             written = valid & (logits.argmax(dim=-1) != self.vocabulary.blank)
@@ -230,25 +261,47 @@ class Finetuning:
     @torch.no_grad()
     def evaluate(self, batches: Iterable[Any], step: int, world: World = ALONE) -> Evaluation:
         """Loss by sentence, word and character error rates, and the same few transcripts each time."""
-        total, pairs = 0.0, dict[str, tuple[str, str]]()
+        total, pairs, phones = 0.0, dict[str, tuple[str, str]](), dict[str, tuple[str, str]]()
         self.model.eval()
         try:
             for batch in batches:
                 counting = not isinstance(batch, Filler)
                 counted: FinetuningBatch = batch if counting else batch.batch
-                loss, logits, frame_lengths = self._forward(counted)
+                heard = self._forward(counted)
                 if counting:
-                    total += float(loss)
-                    found = self.texts(logits, frame_lengths)
+                    total += float(heard.loss)
+                    found = self.texts(heard.logits, heard.frame_lengths)
                     pairs |= dict(zip(counted.origins, zip(counted.transcripts, found, strict=True), strict=True))
+                    phones |= self._phones(counted, heard)
         finally:
             self.model.train()
         (total,) = world.total([total])
         pairs = {origin: pair for share in world.gather(pairs) for origin, pair in share.items()}
+        phones = {origin: pair for share in world.gather(phones) for origin, pair in share.items()}
         rates = error_rates(pairs.values())
+        # As words, so that a phone counts as one symbol.
+        phone_rate = error_rates(phones.values()).wer if phones else None
         every = max(1, len(pairs) // SAMPLES_SHOWN)
         shown = [list(pairs[origin]) for origin in sorted(pairs)[::every][:SAMPLES_SHOWN]]
-        return Evaluation(step=step, loss=total / max(len(pairs), 1), wer=rates.wer, cer=rates.cer, samples=shown)
+        return Evaluation(
+            step=step, loss=total / max(len(pairs), 1), wer=rates.wer, cer=rates.cer, per=phone_rate, samples=shown
+        )
+
+    def _phones(self, batch: FinetuningBatch, heard: _Heard) -> dict[str, tuple[str, str]]:
+        """Phones that were to be said and greedy ones, separated by spaces, of the clips whose words are known."""
+        if self.pronunciations is None:
+            return {}
+        names, pairs = ("", *self.pronunciations.phones), {}
+        best = heard.phones.float().argmax(dim=-1).cpu().numpy()
+        lengths = heard.frame_lengths.tolist()
+        for row, (origin, transcript) in enumerate(zip(batch.origins, batch.transcripts, strict=True)):
+            said = self.pronunciations.encode(transcript)
+            if said is not None:
+                path = best[row, : lengths[row]]
+                merged = path[np.concatenate(([True], path[1:] != path[:-1]))[: len(path)]]
+                found = [names[phone] for phone in merged if phone]
+                pairs[origin] = (" ".join(names[phone] for phone in said), " ".join(found))
+        return pairs
 
     def score(self, evaluation: Evaluation) -> float:
         """The word error rate; the loss decides between equals."""

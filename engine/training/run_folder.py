@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import threading
 import time
@@ -129,18 +130,7 @@ class RunFolder:
     def save_best(self, checkpoint: Checkpoint) -> Path:
         """Write best.pt, without what only resuming needs. Raises OSError."""
         path = self.checkpoints / "best.pt"
-        save_checkpoint(
-            Checkpoint(
-                checkpoint.config,
-                checkpoint.step,
-                checkpoint.model,
-                checkpoint.vocabulary,
-                None,
-                checkpoint.run,
-                checkpoint.codebook_trained,
-            ),
-            path,
-        )
+        save_checkpoint(dataclasses.replace(checkpoint, training=None), path)
         return path
 
     def saved(self) -> list[Path]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from engine.config import ConfigError, RunConfig, to_mapping, with_settings
+from engine.config import ConfigError, ModelConfig, RunConfig, to_mapping, with_settings
 from engine.data.audio import AudioCache
 from engine.data.batches import Collator, FinetuningCollator, PretrainingCollator
 from engine.data.epochs import EVALUATION_EPOCH, EpochPlan, evaluation_plan
@@ -24,6 +24,7 @@ from engine.events import PROTOCOL_VERSION, Evaluation, Failed, Finished, Starte
 from engine.model.ctc import CtcModel
 from engine.model.pretraining import PretrainingModel
 from engine.model.spectra import SpectraModel
+from engine.text.pronunciation import LexiconError, Pronunciations, lexicon_file
 from engine.text.vocabulary import Vocabulary, VocabularyError
 from engine.training.checkpoint import (
     Checkpoint,
@@ -31,6 +32,7 @@ from engine.training.checkpoint import (
     build_pretraining_model,
     ctc_from_pretraining,
     find_checkpoint,
+    head_size,
     load_checkpoint,
     load_weights,
 )
@@ -68,6 +70,34 @@ def choose_vocabulary(run: RunConfig, start: Checkpoint | None) -> Vocabulary:
     return Vocabulary.english()
 
 
+def _grown(model: ModelConfig, layers: int) -> ModelConfig:
+    """The checkpoint's sizes with `ctc.layers` layers."""
+    if layers in (0, model.layers):
+        return model
+    if layers < model.layers or not model.layer_norm_first:
+        raise ConfigError(
+            f"ctc.layers={layers}: a checkpoint of {model.layers} {'pre' if model.layer_norm_first else 'post'}-LN "
+            "layers can only be given more of them, and only if pre-LN; leave ctc.layers out"
+        )
+    return dataclasses.replace(model, layers=layers)
+
+
+def choose_lexicon(run: RunConfig, start: Checkpoint) -> RunConfig:
+    """With the lexicon of the bundle that a run starts from, if its head knows phones and no other is named.
+
+    Without one the phones cannot be taught further and are left behind.
+    """
+    if run.ctc.lexicon is not None or not start.phones or not run.ctc.checkpoint:
+        return run
+    lexicon = lexicon_file(Path(run.ctc.checkpoint))
+    return dataclasses.replace(run, ctc=dataclasses.replace(run.ctc, lexicon=str(lexicon) if lexicon else None))
+
+
+def choose_pronunciations(run: RunConfig, known: tuple[str, ...]) -> Pronunciations | None:
+    """`ctc.lexicon`'s, over the phones that the checkpoint knows. Raises LexiconError."""
+    return None if run.ctc.lexicon is None else Pronunciations(Path(run.ctc.lexicon), known or None)
+
+
 def build_learner(run: RunConfig, resumed: Checkpoint | None = None, world: World = ALONE) -> Learner:
     """The model of `run`: a resumed checkpoint's, or from `ctc.checkpoint`, or from random weights."""
     set_threads(run.loop)
@@ -78,7 +108,8 @@ def build_learner(run: RunConfig, resumed: Checkpoint | None = None, world: Worl
     if resumed is None and run.ctc.checkpoint:
         start = load_checkpoint(find_checkpoint(Path(run.ctc.checkpoint)))
         # The sizes are those of the weights, whatever the preset says.
-        run = dataclasses.replace(run, model=start.config.model)
+        run = dataclasses.replace(run, model=_grown(start.config.model, run.ctc.layers))
+        run = choose_lexicon(run, start)
     objective: Objective
     if run.task == "pretrain":
         model = SpectraModel(run) if run.objective.spectra else PretrainingModel(run)
@@ -94,20 +125,26 @@ def build_learner(run: RunConfig, resumed: Checkpoint | None = None, world: Worl
     if resumed is not None:
         if resumed.vocabulary is None:
             raise CheckpointError(f"{resumed.run}: the checkpoint of a fine-tuning holds no vocabulary")
-        vocabulary, ctc = resumed.vocabulary, CtcModel(run, len(resumed.vocabulary))
+        vocabulary, ctc = resumed.vocabulary, CtcModel(run, resumed.tokens)
         load_weights(ctc, resumed.model, resumed.run)
+        pronunciations = choose_pronunciations(run, resumed.phones) if resumed.phones else None
     else:
         vocabulary = choose_vocabulary(run, start)
-        ctc = CtcModel(run, len(vocabulary)) if start is None else ctc_from_pretraining(run, start, vocabulary)
+        pronunciations = choose_pronunciations(run, start.phones if start else ())
+        phones = pronunciations.phones if pronunciations else ()
+        if start is None:
+            ctc = CtcModel(run, head_size(vocabulary, phones))
+        else:
+            ctc = ctc_from_pretraining(run, start, vocabulary, phones)
     known = resumed or start
-    objective = Finetuning(run, ctc.to(device), device, precision, vocabulary)
+    objective = Finetuning(run, ctc.to(device), device, precision, vocabulary, pronunciations)
     return Learner(run, objective, device, precision, codebook_trained=known is not None and known.codebook_trained)
 
 
-def _collator(run: RunConfig, cache: AudioCache, training: bool, vocabulary: Vocabulary | None) -> Any:
-    if vocabulary is None:
+def _collator(run: RunConfig, cache: AudioCache, training: bool, objective: Objective) -> Any:
+    if objective.vocabulary is None:
         return PretrainingCollator(run, cache, training)
-    return FinetuningCollator(run, cache, training, vocabulary)
+    return FinetuningCollator(run, cache, training, objective.vocabulary, objective.pronunciations)
 
 
 @dataclass
@@ -126,14 +163,14 @@ def training_data(
     run: RunConfig,
     selection: Selection,
     cache: AudioCache,
-    vocabulary: Vocabulary | None,
+    objective: Objective,
     *,
     step: int = 0,
     start: Position | None = None,
     world: World = ALONE,
 ) -> TrainingData:
     """The batches from update `step` on, whose first micro-batch is at `start`."""
-    collate = _collator(run, cache, True, vocabulary)
+    collate = _collator(run, cache, True, objective)
     plan = EpochPlan(run, selection)
 
     def make(examples: Sequence[Example], _update: int, _place: int) -> Any:
@@ -150,13 +187,13 @@ def training_data(
 
 
 def evaluation_batches(
-    run: RunConfig, selection: Selection, cache: AudioCache, vocabulary: Vocabulary | None, world: World = ALONE
+    run: RunConfig, selection: Selection, cache: AudioCache, objective: Objective, world: World = ALONE
 ) -> Callable[[], Iterator[Any]]:
     """A function that gives the same batches at every call: same crops, masks and distractors.
 
     Several processes go through the pass side by side; one that has nothing left repeats a batch that does not count.
     """
-    collate: Collator = _collator(run, cache, False, vocabulary)
+    collate: Collator = _collator(run, cache, False, objective)
     batches = evaluation_plan(run, selection)
 
     def give() -> Iterator[Any]:
@@ -231,11 +268,11 @@ def run_training(
         if run.data.valid:
             kept = select_clips(run.data.valid, run, objective.vocabulary, training=False)
             warnings.append(f"valid: {kept.warning}" if kept.warning else "")
-            valid = evaluation_batches(run, kept, cache, objective.vocabulary, world)
+            valid = evaluation_batches(run, kept, cache, objective, world)
         parameters = sum(parameter.numel() for parameter in objective.model.parameters())
         progress, position = _progress(resumed) if resumed is not None else (Progress(), Position())
         step = progress.step
-        data.append(training_data(run, selection, cache, objective.vocabulary, step=step, start=position, world=world))
+        data.append(training_data(run, selection, cache, objective, step=step, start=position, world=world))
         if resumed is None:
             objective.prepare(data[0].first())
         save_memory(objective.model, run.loop)
@@ -288,7 +325,7 @@ def evaluate_checkpoint(
     run = dataclasses.replace(run, data=data)
     learner = build_learner(run, checkpoint)
     selection = select_clips(manifests, run, learner.objective.vocabulary, training=False)
-    batches = evaluation_batches(run, selection, AudioCache(), learner.objective.vocabulary)
+    batches = evaluation_batches(run, selection, AudioCache(), learner.objective)
     return learner.objective.evaluate(batches(), checkpoint.step), selection.warning
 
 
@@ -328,7 +365,7 @@ def explain(error: BaseException) -> str:
         return "interrupted before it could save; its last checkpoint is untouched, resume from that"
     if isinstance(error, torch.OutOfMemoryError):
         return "the GPU has too little memory for this batch: lower loop.batch_s and raise loop.accumulate"
-    if isinstance(error, ConfigError | DataError | CheckpointError | VocabularyError | TrainingError):
+    if isinstance(error, ConfigError | DataError | CheckpointError | VocabularyError | LexiconError | TrainingError):
         return str(error)
     if isinstance(error, OSError):
         return f"cannot read or write a file ({error}): free some space or correct the path, then resume"

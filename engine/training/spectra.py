@@ -22,6 +22,7 @@ class SpectraLearning:
     """Mean squared error by frame, of bands with variance 1: 1 is what knowing nothing gives."""
 
     vocabulary: None = None
+    pronunciations: None = None
 
     def __init__(self, run: RunConfig, model: SpectraModel, device: torch.device, precision: str) -> None:
         self.run, self.model, self.device, self.precision = run, model, device, precision

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from engine.text.vocabulary import Vocabulary
@@ -89,12 +90,29 @@ def test_broken_json(folder, name, text):
         ("mask_prob", float("nan")),
         ("parity", []),
         ("blank", True),
+        ("phones", "AH"),
+        ("phones", ["AH", "AH"]),
+        ("phones", ["AH", 7]),
+        ("phones", ["AH", " "]),
+        ("phones", [str(number) for number in range(5000)]),
     ],
 )
 def test_absurd_values_are_named(folder, field, value):
     change_card(folder, **{field: value})
     with pytest.raises(BundleError, match=rf"bundle\.json cannot be used .*{field}"):
         open_bundle(folder)
+
+
+def test_phones_stand_behind_the_letters(folder):
+    change_card(folder, phones=["AH", "T"])
+    with pytest.raises(BundleError, match=r"32 values a frame for 35 tokens"):
+        open_bundle(folder)
+    (folder / "context.onnx").write_bytes(context_graph(tokens=35).SerializeToString())
+    bundle = open_bundle(folder)
+    assert bundle.phones.tokens == ("<pad>", "AH", "T")
+    assert bundle.tokens == 35
+    logits = np.arange(70, dtype=np.float32).reshape(2, 35)
+    assert bundle.letters(logits).tolist() == logits[:, :32].tolist()
 
 
 @pytest.mark.parametrize("blank", [-1, 32, 10**9])

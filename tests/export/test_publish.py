@@ -271,3 +271,31 @@ def test_a_bundle_to_go_on_from(tmp_path):
     other.mkdir()
     publishing.take_language_model(checkpoint, VOCABULARY, other, print)
     assert list(other.iterdir()) == []
+    # Phones of another model: its words would sound wrong.
+    VOCABULARY.save(before / "vocab.json")
+    (before / "bundle.json").write_text('{"phones": ["AH", "T"]}')
+    publishing.take_language_model(checkpoint, VOCABULARY, other, print)
+    assert list(other.iterdir()) == []
+    publishing.take_language_model(replace(checkpoint, phones=("AH", "T")), VOCABULARY, other, print)
+    assert len(list(other.iterdir())) == 3
+
+
+def test_phones_stand_in_the_card_and_behind_the_letters(tmp_path):
+    from engine.model.ctc import CtcModel
+
+    torch.manual_seed(0)
+    model = CtcModel(RunConfig(task="finetune", model=LAYER_PRE), len(VOCABULARY) + 3).eval()
+    run = RunConfig(task="finetune", name="small", model=LAYER_PRE)
+    save_checkpoint(Checkpoint(run, 7, model.state_dict(), VOCABULARY, phones=("AH", "T")), tmp_path / "small.pt")
+    publish(tmp_path / "small.pt", tmp_path / "bundle", BundleRequest(), print)
+    bundle = open_bundle(tmp_path / "bundle")
+    assert bundle.card.phones == ["AH", "T"]
+    waveform = np.random.default_rng(1).normal(0, 0.2, (1, 9000)).astype(np.float32)
+    logits = run_bundle(bundle.folder, waveform, np.zeros((1, 27), bool), np.array([27]))[-1]
+    with torch.no_grad():
+        expected = model(torch.from_numpy(waveform))[0].numpy()
+    assert logits.shape[-1] == 35
+    np.testing.assert_allclose(logits, expected, atol=1e-4, rtol=0)
+    # Its words are those of the letters.
+    row = bundle.card.precisions.rows[0]
+    assert row.text_difference == 0

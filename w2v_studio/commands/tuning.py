@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from engine.text.ctc import text_of, words_of_path
+from engine.text.ctc import text_of
 from engine.text.error_rate import error_rates
+from engine.text.pronunciation import lexicon_file
 from engine.text.vocabulary import Vocabulary
 from w2v_studio.audio.files import AudioFileError, read_audio
 from w2v_studio.commands.running import open_recognizer, print_error
@@ -21,7 +22,6 @@ from w2v_studio.evaluation.clips import EvaluationError, read_clips
 from w2v_studio.recognition.decoding.bundle_files import (
     DecodingDefaults,
     language_model_file,
-    lexicon_file,
     read_defaults,
     write_defaults,
 )
@@ -38,10 +38,14 @@ QUICK_BEAM = 32
 
 @dataclass(frozen=True, eq=False)
 class Heard:
-    """What the network made of the recordings, `logits` (frames, tokens) each, and what was said."""
+    """What the network made of the recordings, `logits` (frames, tokens) each, and what was said.
+
+    `letters` are the first so many columns.
+    """
 
     logits: list[NDArray[np.float32]]
     references: list[str]
+    letters: int
 
     def wer(self, decoder: LanguageModelDecoder) -> float:
         """Word error rate of what `decoder` makes of it."""
@@ -64,13 +68,16 @@ def tune(options: argparse.Namespace) -> int:
     if model is None:
         print(f"{recognizer.bundle.card.name} has no language model to weigh; its words' confidence only")
     else:
-        decoder = LanguageModelDecoder(
-            recognizer.bundle.vocabulary, recognizer.bundle.stride_s, model, lexicon_file(folder), before
-        )
-        after = _weigh(decoder, heard, after)
-        after = _calibrate(decoder, heard, after, recognizer.bundle.vocabulary)
+        bundle, lexicon = recognizer.bundle, lexicon_file(folder)
+        phones = bundle.phones if lexicon else None
+        start = replace(before, prior_weight=0.0) if _is_of_another(before, phones or bundle.vocabulary) else before
+        decoder = LanguageModelDecoder(bundle.vocabulary, bundle.stride_s, model, lexicon, start, phones)
+        after = _weigh(decoder, heard, replace(after, prior_weight=start.prior_weight))
+        after = _calibrate(decoder, heard, after)
     try:
-        temperature = fit_temperature(heard.logits, heard.references, recognizer.bundle.vocabulary)
+        temperature = fit_temperature(
+            [rows[:, : heard.letters] for rows in heard.logits], heard.references, recognizer.bundle.vocabulary
+        )
         after = replace(after, confidence_temperature=round(temperature, 4))
         print(f"confidence of greedy words: temperature {after.confidence_temperature}")
     except DecodingError as error:
@@ -87,10 +94,15 @@ def tune(options: argparse.Namespace) -> int:
     return status
 
 
+def _is_of_another(weights: DecodingDefaults, tokens: Vocabulary) -> bool:
+    """Whether the priors were measured for other tokens, such as letters before the model knew phones."""
+    return bool(weights.prior_weight) and len(weights.log_priors) != len(tokens)
+
+
 def _listen(recognizer: Recognizer, manifests: Sequence[Path]) -> tuple[Heard, int]:
     selections = [read_clips(manifest) for manifest in manifests]
     clips = [clip for selection in selections for clip in selection.clips]
-    heard, status = Heard([], []), 0
+    heard, status = Heard([], [], len(recognizer.bundle.vocabulary)), 0
     for clip in tqdm(clips, unit="file", disable=not sys.stderr.isatty(), file=sys.stderr, leave=False):
         try:
             waveform = read_audio(clip.path)
@@ -98,24 +110,22 @@ def _listen(recognizer: Recognizer, manifests: Sequence[Path]) -> tuple[Heard, i
             status = 1
             print_error(error)
             continue
-        heard.logits.append(analyse(recognizer, waveform).logits)
+        heard.logits.append(analyse(recognizer, waveform).all_logits)
         heard.references.append(clip.reference)
     if not heard.logits:
         raise EvaluationError(f"none of the {len(clips)} recordings can be read")
     return heard, status
 
 
-def _calibrate(
-    decoder: LanguageModelDecoder, heard: Heard, given: DecodingDefaults, vocabulary: Vocabulary
-) -> DecodingDefaults:
+def _calibrate(decoder: LanguageModelDecoder, heard: Heard, given: DecodingDefaults) -> DecodingDefaults:
     """Confidence of the words that the language model chooses with the weights `given`."""
     decoder.set_weights(given)
     evidence: list[float] = []
     right: list[bool] = []
     for rows, reference in zip(heard.logits, heard.references, strict=True):
-        path = decoder.path(rows)
-        evidence += decoder.evidence(path, rows).tolist()
-        right += right_words(reference.split(), [word.word for word in words_of_path(path, rows, vocabulary)])
+        words, sounds = decoder.weigh(rows)
+        evidence += sounds.tolist()
+        right += right_words(reference.split(), [word.word for word in words])
     try:
         slope, offset = fit_platt(np.array(evidence), np.array(right, bool))
     except DecodingError as error:
@@ -134,7 +144,7 @@ def _weigh(decoder: LanguageModelDecoder, heard: Heard, given: DecodingDefaults)
 
     as_it_was = Trial(given, rate(given))
     print(f"as it was, beam {given.beam_width}: WER {as_it_was.wer:.2%}", flush=True)
-    start, tried = replace(given, log_priors=log_priors(heard.logits)), 1
+    start, tried = replace(given, log_priors=log_priors(map(decoder.own, heard.logits))), 1
     trials: list[Trial] = []
     for beam_width in sorted({min(QUICK_BEAM, given.beam_width), given.beam_width}):
         trials = []

@@ -52,7 +52,7 @@ def check_bundle(bundle: Bundle) -> BundleCheck:
     began = time.perf_counter()
     analysis = analyse(recognizer, speech)
     taken = time.perf_counter() - began
-    for name, values in (("latents", analysis.latents), ("logits", analysis.logits)):
+    for name, values in (("latents", analysis.latents), ("logits", analysis.all_logits)):
         if not np.isfinite(values).all():
             raise BundleError(f"{bundle.folder} gives numbers that are not finite ({name}): export the model again")
     reason = cuda_obstacle()
@@ -61,7 +61,7 @@ def check_bundle(bundle: Bundle) -> BundleCheck:
         on_gpu = Recognizer(bundle, "auto")
         reason = on_gpu.provider_reason
         if on_gpu.provider == "CUDA":
-            difference = float(np.abs(analyse(on_gpu, speech).logits - analysis.logits).max())
+            difference = float(np.abs(analyse(on_gpu, speech).all_logits - analysis.all_logits).max())
             if difference > LARGEST_DIFFERENCE:
                 raise BundleError(
                     f"the GPU gives other results than the CPU for {bundle.card.name!r} (largest difference of logits "

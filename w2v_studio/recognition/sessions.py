@@ -36,7 +36,7 @@ class Features:
 
 @dataclass(frozen=True, eq=False)
 class ContextOutput:
-    """Contexts (T, D) and logits (T, tokens) of a window."""
+    """Contexts (T, D) and logits (T, tokens) of a window, the letters' and after them any phones'."""
 
     contexts: NDArray[np.float32]
     logits: NDArray[np.float32]
@@ -145,7 +145,7 @@ class Recognizer:
             "code_ids": (card.codebook_groups,),
             "code_probs": (card.codebook_groups, card.codebook_entries),
             "contexts": outputs["contexts"].shape[2:3] if "contexts" in outputs else (),
-            "logits": (len(self.bundle.vocabulary),),
+            "logits": (self.bundle.tokens,),
         }
         for name, values in outputs.items():
             shape = (1, frames, *wanted[name])

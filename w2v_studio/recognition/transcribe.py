@@ -66,7 +66,8 @@ class Transcript:
 class FileAnalysis:
     """What the model makes of a recording, a row a frame: latents (T, C), code_ids (T, G), code_probs (T, G, V),
 
-    logits (T, tokens); words of the likeliest tokens with times in seconds, and their text.
+    logits (T, letters); words of the likeliest letters with times in seconds, and their text. `all_logits` (T, tokens)
+    have the phones' columns too, where the model knows any, as decoders take them.
     """
 
     latents: NDArray[np.float32]
@@ -75,6 +76,7 @@ class FileAnalysis:
     logits: NDArray[np.float32]
     words: list[Word]
     text: str
+    all_logits: NDArray[np.float32]
 
 
 class Transcriber:
@@ -168,9 +170,10 @@ def analyse(recognizer: Recognizer, waveform: Waveform, time_mask: NDArray[np.bo
         raise ValueError(f"the mask has {len(time_mask)} frames, the recording {frames}: draw it again")
     if frames == 0:
         nothing = recognizer.features(waveform)
-        tokens = len(recognizer.bundle.vocabulary)
-        no_logits = np.zeros((0, tokens), np.float32)
-        return FileAnalysis(nothing.latents, nothing.code_ids, nothing.code_probs, no_logits, [], "")
+        none = np.zeros((0, recognizer.bundle.tokens), np.float32)
+        return FileAnalysis(
+            nothing.latents, nothing.code_ids, nothing.code_probs, recognizer.bundle.letters(none), [], "", none
+        )
     parts = list(_windows(recognizer, waveform, time_mask))
     logits = np.concatenate([logits for _, logits in parts])
     words: list[Word] = []
@@ -181,9 +184,10 @@ def analyse(recognizer: Recognizer, waveform: Waveform, time_mask: NDArray[np.bo
         np.concatenate([features.latents for features, _ in parts]),
         np.concatenate([features.code_ids for features, _ in parts]),
         np.concatenate([features.code_probs for features, _ in parts]),
-        logits,
+        recognizer.bundle.letters(logits),
         words,
         text_of(words),
+        logits,
     )
 
 

@@ -19,3 +19,13 @@ def suits_cpu(x: Tensor) -> bool:
         and not torch.compiler.is_exporting()
         and not torch.is_autocast_enabled("cpu")
     )
+
+
+def is_mixed_on_cpu(x: Tensor) -> bool:
+    """Whether `x` is computed eagerly on a CPU in mixed precision."""
+    return (
+        x.device.type == "cpu"
+        and torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+        and not torch.compiler.is_exporting()
+    )

@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from engine.model.cpu.choice import suits_cpu
+from engine.model.cpu.choice import is_mixed_on_cpu, suits_cpu
 
 STEPS = 65536
 LANES = 4
@@ -47,7 +47,7 @@ class _Dropout(torch.autograd.Function):
 
 def drop(x: Tensor, probability: float, training: bool) -> Tensor:
     """What `torch.nn.functional.dropout` does, quickly on a CPU."""
-    if training and 0 < probability < 1 and suits_cpu(x):
+    if training and 0 < probability < 1 and (suits_cpu(x) or is_mixed_on_cpu(x)):
         y: Tensor = _Dropout.apply(x, probability)  # type: ignore[no-untyped-call]
         return y
     return F.dropout(x, probability, training)

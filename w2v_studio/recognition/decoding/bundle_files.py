@@ -3,7 +3,8 @@
 BUNDLE/
   decoding.json    DecodingDefaults: measured with this model on recordings kept out of its training
   lm.arpa.gz       word language model (also lm.arpa, or lm.bin in KenLM's binary format)
-  lexicon.txt      WORD<tab>L E T T E R S |, a line each; without it, the language model's words spelled by letter
+  lexicon.txt      WORD<tab>L E T T E R S |, a line each; without it, the language model's words spelled by letter.
+                   Of a model that knows phones, WORD<tab>P H O N E S (also lexicon.txt.gz)
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from engine.text.confidence import DEFAULT_TEMPERATURE
-from export.bundle import DECODING_FILE, LANGUAGE_MODEL_FILES, LEXICON_FILE
+from export.bundle import DECODING_FILE, LANGUAGE_MODEL_FILES
 from w2v_studio.recognition.decoding.settings import DecodingError, check_beam_width
 
 LARGEST_BYTES = 100_000
@@ -75,12 +76,6 @@ def write_defaults(folder: Path, defaults: DecodingDefaults) -> None:
 def language_model_file(folder: Path) -> Path | None:
     """The bundle's language model, if it holds one."""
     return next((folder / name for name in LANGUAGE_MODEL_FILES if (folder / name).is_file()), None)
-
-
-def lexicon_file(folder: Path) -> Path | None:
-    """The bundle's lexicon, if it holds one."""
-    path = folder / LEXICON_FILE
-    return path if path.is_file() else None
 
 
 def _is_number(value: object) -> bool:

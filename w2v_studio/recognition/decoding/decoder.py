@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.text.ctc import Word, decode_words
+from engine.text.pronunciation import lexicon_file
 from export.bundle import LANGUAGE_MODEL_FILES, Bundle
 from w2v_studio.recognition.decoding.bundle_files import (
     DecodingDefaults,
     language_model_file,
-    lexicon_file,
     read_defaults,
 )
 from w2v_studio.recognition.decoding.flashlight_text import is_available
@@ -36,7 +36,10 @@ class Decoder(Protocol):
     """Makes words of a stretch of frames. Keeps no state between calls; not for several threads at once."""
 
     def decode(self, logits: NDArray[np.float32], first_frame: int = 0) -> list[Word]:
-        """Words of `logits` (frames, tokens); their times count `first_frame` frames before the first row."""
+        """Words of `logits` (frames, tokens), all columns that the graph gives, the phones' too where it has any.
+
+        Their times count `first_frame` frames before the first row.
+        """
         ...
 
 
@@ -49,20 +52,22 @@ class GreedyDecoder:
     def decode(self, logits: NDArray[np.float32], first_frame: int = 0) -> list[Word]:
         """See Decoder."""
         offset_s = first_frame * self._stride_s
-        return decode_words(logits, self._vocabulary, self._stride_s, offset_s, self._temperature)
+        letters = logits[:, : len(self._vocabulary)]
+        return decode_words(letters, self._vocabulary, self._stride_s, offset_s, self._temperature)
 
 
 class HotwordDecoder:
     """Another decoder's words, with hotwords where they were said."""
 
-    def __init__(self, decoder: Decoder, spotter: HotwordSpotter, stride_s: float, temperature: float) -> None:
+    def __init__(self, decoder: Decoder, spotter: HotwordSpotter, bundle: Bundle, temperature: float) -> None:
         self._decoder, self._spotter = decoder, spotter
-        self._stride_s, self._temperature = stride_s, temperature
+        self._bundle, self._temperature = bundle, temperature
 
     def decode(self, logits: NDArray[np.float32], first_frame: int = 0) -> list[Word]:
         """See Decoder."""
         words = self._decoder.decode(logits, first_frame)
-        return self._spotter.replace(words, logits, self._stride_s, first_frame * self._stride_s, self._temperature)
+        letters, stride_s = self._bundle.letters(logits), self._bundle.stride_s
+        return self._spotter.replace(words, letters, stride_s, first_frame * stride_s, self._temperature)
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def _with_hotwords(decoder: Decoder, bundle: Bundle, settings: DecodingSettings,
     spotter = HotwordSpotter(bundle.vocabulary, settings.hotwords)
     if not spotter.phrases:
         return decoder
-    return HotwordDecoder(decoder, spotter, bundle.stride_s, defaults.confidence_temperature)
+    return HotwordDecoder(decoder, spotter, bundle, defaults.confidence_temperature)
 
 
 def _build(bundle: Bundle, settings: DecodingSettings, defaults: DecodingDefaults) -> Decoder:
@@ -130,6 +135,11 @@ def _build(bundle: Bundle, settings: DecodingSettings, defaults: DecodingDefault
         word_score=defaults.word_score if settings.word_score is None else settings.word_score,
         beam_width=beam_width,
     )
-    # The bundle's lexicon belongs to the bundle's language model.
-    lexicon = settings.lexicon or (lexicon_file(bundle.folder) if settings.language_model is None else None)
-    return LanguageModelDecoder(bundle.vocabulary, bundle.stride_s, model, lexicon, weights)
+    phones = bundle.phones
+    lexicon = settings.lexicon or lexicon_file(bundle.folder)
+    if lexicon is None:
+        phones = None
+    elif phones is None and settings.language_model is not None:
+        # A bundle's words spelled by letter are those of its language model.
+        lexicon = settings.lexicon
+    return LanguageModelDecoder(bundle.vocabulary, bundle.stride_s, model, lexicon, weights, phones)

@@ -62,3 +62,20 @@ def emissions(logits: NDArray[np.float32], vocabulary: Vocabulary, sure_blank: f
     is_best = scores == scores.max(axis=-1, keepdims=True) if len(scores) else np.zeros_like(scores, bool)
     scores[(scores < LEAST_LOG_PROBABILITY) & ~is_best] = IMPOSSIBLE
     return Emissions(scores, kept, len(logits))
+
+
+def merge_runs(given: Emissions, blank: int) -> tuple[Emissions, NDArray[np.intp]]:
+    """One frame for each run of kept frames that all have the same best token, not the blank: the surest of them.
+
+    With them the run of each kept frame (kept,). A lexicon whose words end without a separator has no place for a last
+    token that goes on (as phone-synchronous decoding, Chen and others 2016).
+    """
+    best = given.scores.argmax(axis=-1)
+    begins = np.ones(len(best), bool)
+    begins[1:] = (best[1:] != best[:-1]) | (best[1:] == blank)
+    runs = begins.cumsum() - 1
+    sure = given.scores[np.arange(len(best)), best]
+    # By run, the surest last.
+    order = np.lexsort((sure, runs))
+    surest = np.sort(order[np.append(runs[order][1:] != runs[order][:-1], True)])
+    return Emissions(np.ascontiguousarray(given.scores[surest]), given.kept[surest], given.frames), runs

@@ -1,4 +1,4 @@
-"""Words and how they are spelled in a model's tokens: WORD<tab>T O K E N S |, a line each."""
+"""Words and how they are spelled in a model's tokens, a line each: WORD<tab>T O K E N S |, or WORD<tab>P H O N E S."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from w2v_studio.recognition.decoding.settings import DecodingError
 LONGEST_WORD = 60
 
 Spellings = dict[str, list[list[int]]]
-"""Word -> its spellings in token indices, the separator last."""
+"""Word -> its spellings in token indices, the separator last where the tokens have one: letters do, phones do not."""
 
 
 def read_lexicon(path: Path, vocabulary: Vocabulary) -> Spellings:
     """The words of a lexicon file. Words the model cannot spell are left out. Raises DecodingError."""
     index = {token: place for place, token in enumerate(vocabulary.tokens) if token not in vocabulary.specials}
-    separator = _separator(vocabulary)
+    ends = [_separator(vocabulary)] if vocabulary.separator else []
     words: Spellings = {}
     for number, line in enumerate(_lines(path), 1):
         word, _, spelling = line.strip().partition("\t")
@@ -29,8 +29,8 @@ def read_lexicon(path: Path, vocabulary: Vocabulary) -> Spellings:
         if not names:
             raise DecodingError(f"{path}, line {number}: {word!r} has no spelling; write WORD<tab>W O R D |")
         tokens = [index.get(name, -1) for name in names]
-        if tokens[-1] != separator:
-            tokens.append(separator)
+        if tokens[-1:] != ends:
+            tokens += ends
         if -1 not in tokens and len(tokens) <= LONGEST_WORD:
             words.setdefault(word, []).append(tokens)
     if not words:

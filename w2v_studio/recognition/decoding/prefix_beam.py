@@ -42,6 +42,7 @@ class BeamDecoder:
         """Words of `logits` (frames, tokens); their times count `first_frame` frames before the first row."""
         if len(logits) == 0:
             return []
+        logits = logits[:, : len(self._vocabulary)]
         blank = self._vocabulary.blank
         given = emissions(logits, self._vocabulary)
         text = search_prefixes(given.scores, blank, self._separator, self._beam_width)

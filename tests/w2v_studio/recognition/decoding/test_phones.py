@@ -1,0 +1,178 @@
+"""Words found by their phones and a language model: against a search through all texts, and by hand."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from engine.__main__ import main as engine
+from engine.text.ctc import text_of
+from engine.text.pronunciation import phone_vocabulary
+from engine.text.vocabulary import Vocabulary
+from w2v_studio.recognition.decoding import flashlight_text
+from w2v_studio.recognition.decoding.bundle_files import DecodingDefaults
+from w2v_studio.recognition.decoding.emissions import emissions, merge_runs
+from w2v_studio.recognition.decoding.language_model import LanguageModelDecoder
+from w2v_studio.recognition.decoding.settings import DecodingError
+
+ENGLISH = Vocabulary.english()
+PHONES = phone_vocabulary(("AH", "D", "IY", "R", "S", "T"))
+WORDS = {"SEE": ["S IY"], "SEA": ["S IY"], "THE": ["D AH", "D IY"], "SEED": ["S IY D"], "TREE": ["T R IY"], "A": ["AH"]}
+TEXT = "SEE THE SEA\nSEE A TREE\nA SEED\nTHE TREE\nSEE THE SEED\n"
+needs_flashlight = pytest.mark.skipif(not flashlight_text.is_available(), reason="flashlight-text is not installed")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lm")
+    (folder / "text.txt").write_text(TEXT * 3)
+    assert engine(["build-lm", str(folder / "text.txt"), "--out", str(folder / "lm.arpa"), "--prune", "0"]) == 0
+    lines = [f"{word}\t{way}\n" for word, ways in WORDS.items() for way in ways]
+    (folder / "lexicon.txt").write_text("".join(lines))
+    return folder
+
+
+def decoder(files, **weights) -> LanguageModelDecoder:
+    given = DecodingDefaults(**weights)
+    return LanguageModelDecoder(ENGLISH, 0.02, files / "lm.arpa", files / "lexicon.txt", given, PHONES)
+
+
+def said(phones: str, height: float = 10) -> np.ndarray:
+    """Logits of letters, which say nothing, and of phones; "-" is the blank, one symbol a frame."""
+    symbols = phones.split()
+    logits = np.zeros((len(symbols), len(ENGLISH) + len(PHONES)), np.float32)
+    logits[:, ENGLISH.tokens.index("Q")] = 30
+    for frame, symbol in enumerate(symbols):
+        logits[frame, len(ENGLISH) + (0 if symbol == "-" else PHONES.tokens.index(symbol))] = height
+    return logits
+
+
+@needs_flashlight
+def test_words_and_times_of_clear_phones(files):
+    words = decoder(files).decode(said("- S S IY IY - D AH - - T R R IY IY -"), first_frame=50)
+    assert [word.word for word in words] == ["SEE", "THE", "TREE"]
+    frames = [(round(word.start_s / 0.02) - 50, round(word.end_s / 0.02) - 50) for word in words]
+    assert frames == [(1, 5), (6, 8), (10, 15)]
+    assert all(word.confidence > 0.9 for word in words)
+
+
+@needs_flashlight
+def test_the_language_model_chooses_between_words_that_sound_alike(files):
+    assert text_of(decoder(files).decode(said("S IY - D AH - S IY"))) == "SEE THE SEA"
+
+
+@needs_flashlight
+def test_of_more_words_alike_than_fit_the_likeliest_stay(files, tmp_path, capfd):
+    """Listed last, where the tree would have no room left for them."""
+    rare = [f"S{letter}" for letter in "ABCDEFGHIJ"]
+    (tmp_path / "lexicon.txt").write_text("".join(f"{word}\tS IY\n" for word in (*rare, "SEA", "SEE")))
+    made = LanguageModelDecoder(ENGLISH, 0.02, files / "lm.arpa", tmp_path / "lexicon.txt", DecodingDefaults(), PHONES)
+    assert text_of(made.decode(said("S IY -"))) == "SEE"
+    assert "limit" not in "".join(capfd.readouterr())
+
+
+@needs_flashlight
+def test_a_beginning_of_a_word_is_no_word(files):
+    words = decoder(files).decode(said("S IY - D AH - T -"))
+    assert [word.word for word in words][:2] == ["SEE", "THE"]
+    assert all(word.word in WORDS for word in words)
+    assert decoder(files).decode(said("- - -")) == []
+    assert decoder(files).decode(said("S")[:0]) == []
+
+
+@needs_flashlight
+def test_numbers_that_are_none(files):
+    logits = np.full((9, len(ENGLISH) + len(PHONES)), np.nan, np.float32)
+    assert all(0 <= word.confidence <= 1 for word in decoder(files, confidence_slope=1.0).decode(logits))
+
+
+def _logsumexp(values):
+    largest = max(values, default=-math.inf)
+    return largest if largest == -math.inf else largest + math.log(sum(math.exp(value - largest) for value in values))
+
+
+def _forward(scores, labels):
+    """log p(labels) by CTC over scores (frames, tokens), token 0 the blank."""
+    states = [0]
+    for label in labels:
+        states += [label, 0]
+    alpha = [-math.inf] * len(states)
+    alpha[0] = scores[0][0]
+    if len(states) > 1:
+        alpha[1] = scores[0][states[1]]
+    for row in scores[1:]:
+        new = []
+        for place, state in enumerate(states):
+            from_ = [alpha[place]] + ([alpha[place - 1]] if place else [])
+            if place > 1 and state and state != states[place - 2]:
+                from_.append(alpha[place - 2])
+            new.append(_logsumexp(from_) + row[state])
+        alpha = new
+    return _logsumexp(alpha[-2:])
+
+
+def _language_model(path):
+    """Probabilities of an ARPA file by a reader of its own: word history -> log p, with back-off."""
+    tables, order = {}, 0
+    for line in path.read_text().splitlines():
+        if line.startswith("\\") and line.endswith("-grams:"):
+            order = int(line[1 : line.index("-")])
+        elif "\t" in line and order:
+            parts = line.split("\t")
+            tables[tuple(parts[1].split())] = (float(parts[0]), float(parts[2]) if len(parts) > 2 else 0.0)
+
+    def log_p(history, word):
+        if (*history, word) in tables:
+            return tables[(*history, word)][0]
+        if not history:
+            return tables[("<unk>",)][0]
+        return tables.get(history, (0.0, 0.0))[1] + log_p(history[1:], word)
+
+    def of(words):
+        text = ["<s>", *words, "</s>"]
+        return sum(log_p(tuple(text[max(0, place - 2) : place]), text[place]) for place in range(1, len(text)))
+
+    return of
+
+
+@needs_flashlight
+@pytest.mark.parametrize("seed", range(8))
+def test_the_best_of_all_texts_is_found(files, seed):
+    """Each text of up to three words is scored by CTC's forward sum, by its own code, and an ARPA reader of its own."""
+    rng = np.random.default_rng(seed)
+    logits = said("- S - IY - D - AH - T - R - IY -".replace("IY", rng.choice(["IY", "AH"])), 2.5)
+    logits[:, len(ENGLISH) :] += rng.normal(0, 1, (len(logits), len(PHONES)))
+    logits[::2, len(ENGLISH)] += 3  # blanks keep the phones apart, so that runs need no merging
+    log_priors = tuple(np.linspace(-4, -1, len(PHONES)).tolist())
+    weights = {"lm_weight": 0.6, "word_score": -0.3, "prior_weight": 0.3, "log_priors": log_priors, "beam_width": 500}
+    words = [word.word for word in decoder(files, **weights).decode(logits)]
+    divided = logits[:, len(ENGLISH) :] - np.float32(0.3) * np.array(log_priors, np.float32)
+    given, _ = merge_runs(emissions(divided, PHONES), 0)
+    model = _language_model(files / "lm.arpa")
+    scored = []
+    for count in range(4):
+        for text in itertools.product(WORDS, repeat=count):
+            for ways in itertools.product(*(WORDS[word] for word in text)):
+                labels = [PHONES.tokens.index(phone) for way in ways for phone in way.split()]
+                sound = _forward(given.scores.tolist(), labels)
+                scored.append((sound + 0.6 * math.log(10) * model(text) - 0.3 * count, text))
+    scored.sort(reverse=True)
+    by_text = {text: score for score, text in reversed(scored)}
+    # The search keeps sums over paths apart where words end at other frames: nearly as good is good enough.
+    assert by_text[tuple(words)] >= scored[0][0] - 0.7, (words, scored[:3])
+
+
+def test_of_a_run_of_frames_the_surest_stays():
+    logits = said("- S S - S IY IY IY", 4)[:, len(ENGLISH) :]
+    logits[6] *= 2
+    merged, runs = merge_runs(emissions(logits, PHONES, 1.0), 0)
+    assert merged.kept.tolist() == [0, 1, 3, 4, 6] or merged.kept.tolist() == [0, 2, 3, 4, 6]
+    assert runs.tolist() == [0, 1, 1, 2, 3, 4, 4, 4]
+
+
+def test_phones_need_a_lexicon(files):
+    if not flashlight_text.is_available():
+        pytest.skip("flashlight-text is not installed")
+    with pytest.raises(DecodingError, match="needs a lexicon"):
+        LanguageModelDecoder(ENGLISH, 0.02, files / "lm.arpa", None, DecodingDefaults(), PHONES)

@@ -41,7 +41,8 @@ class PositionalConvolution(nn.Module):
         if is_mixed_on_cpu(x):
             # oneDNN's 16-bit convolution in groups gives wrong numbers on processors with AMX (torch 2.11).
             with torch.autocast("cpu", enabled=False):
-                return self(x.float())
+                exact: Tensor = self(x.float())
+            return exact
         if suits_cpu(x) and positions.divides(conv.kernel_size[0]):
             return F.gelu(positions.PositionSums.apply(x, conv.weight, conv.bias, conv.groups))  # type: ignore[no-untyped-call]
         y = self.conv(x.transpose(1, 2))

@@ -80,7 +80,8 @@ class FeatureEncoder(nn.Module):
         if is_mixed_on_cpu(waveform):
             # 16 bits are no quicker here, and oneDNN makes code anew for each length.
             with torch.autocast("cpu", enabled=False):
-                return self(waveform.float())
+                exact: Tensor = self(waveform.float())
+            return exact
         if suits_cpu(waveform) and all(block.block_norm() is not None for block in self._blocks()):
             return self._in_pieces(waveform)
         x = waveform[:, None, None, :]

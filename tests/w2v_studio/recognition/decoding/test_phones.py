@@ -66,9 +66,10 @@ def test_the_language_model_chooses_between_words_that_sound_alike(files):
 def test_of_more_words_alike_than_fit_the_likeliest_stay(files, tmp_path, capfd):
     """Listed last, where the tree would have no room left for them."""
     rare = [f"S{letter}" for letter in "ABCDEFGHIJ"]
-    (tmp_path / "lexicon.txt").write_text("".join(f"{word}\tS IY\n" for word in (*rare, "SEA", "SEE")))
+    alike = "".join(f"{word}\tS IY\n" for word in (*rare, "SEA", "SEE"))
+    (tmp_path / "lexicon.txt").write_text(alike + "THE\tD AH\n")
     made = LanguageModelDecoder(ENGLISH, 0.02, files / "lm.arpa", tmp_path / "lexicon.txt", DecodingDefaults(), PHONES)
-    assert text_of(made.decode(said("S IY -"))) == "SEE"
+    assert text_of(made.decode(said("S IY - D AH - S IY"))) == "SEE THE SEA"
     assert "limit" not in "".join(capfd.readouterr())
 
 

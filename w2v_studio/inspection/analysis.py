@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from engine.masking import Mask, draw_time_mask
+from engine.text.ctc import Word
+from engine.text.vocabulary import Vocabulary
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
@@ -139,6 +142,21 @@ def letter_probabilities(logits: Floats) -> Floats:
     raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
     result: Floats = (raised / raised.sum(axis=-1, keepdims=True)).astype(np.float32)
     return result
+
+
+def likely_tokens(logits: Floats, vocabulary: Vocabulary, stride_s: float) -> list[Word]:
+    """The likeliest tokens of `logits` (frames, tokens) but the blank, each run of one with its times in seconds.
+
+    Confidence is the greatest probability in the run.
+    """
+    probabilities = letter_probabilities(logits)
+    best = probabilities.argmax(axis=-1)
+    edges = np.flatnonzero(np.diff(best, prepend=-1, append=-1))
+    return [
+        Word(vocabulary.tokens[token], start * stride_s, end * stride_s, float(probabilities[start:end, token].max()))
+        for start, end in pairwise(edges.tolist())
+        if (token := int(best[start])) != vocabulary.blank
+    ]
 
 
 def top_letters(probabilities: Floats, count: int) -> tuple[Ids, Floats]:

@@ -63,7 +63,7 @@ def as_csv(analysis: Analysis) -> str:
 
 
 def as_json(analysis: Analysis) -> str:
-    """One object: where it comes from, usage of the codes, words, and the frames as in the CSV."""
+    """One object: origin, usage of the codes, words, phones of a model that knows any, and the frames as in the CSV."""
     usage, page = analysis.codes.usage, analysis.page
     content: dict[str, Any] = {
         "file": analysis.clip.path.name,
@@ -76,6 +76,11 @@ def as_json(analysis: Analysis) -> str:
         "pair_perplexity": usage.pair_perplexity,
         "words": [asdict(word) for word in analysis.codes.letters.words],
     }
+    if analysis.codes.letters.phones:
+        content["phones"] = [
+            {"phone": phone.word, "start_s": phone.start_s, "end_s": phone.end_s, "probability": phone.confidence}
+            for phone in analysis.codes.letters.phones
+        ]
     if analysis.masked is not None:
         content["mask_seed"] = analysis.mask_seed
         content["words_under_mask"] = [asdict(word) for word in analysis.masked.letters.words]

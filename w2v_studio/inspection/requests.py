@@ -21,6 +21,7 @@ from w2v_studio.inspection.analysis import (
     Spectrogram,
     code_usage,
     letter_probabilities,
+    likely_tokens,
     spectrogram,
 )
 from w2v_studio.inspection.clip import Clip, Page, make_clip
@@ -30,10 +31,14 @@ from w2v_studio.recognition.transcribe import FileAnalysis, analyse
 
 @dataclass(frozen=True)
 class Letters:
-    """What the context network reads: `probabilities` (frames, tokens), and the words; times are of the recording."""
+    """What the context network reads: `probabilities` (frames, letters), and the words; times are of the recording.
+
+    `phones` are the likeliest ones, of a model that knows any.
+    """
 
     probabilities: Floats
     words: tuple[Word, ...]
+    phones: tuple[Word, ...] = ()
 
     @property
     def path(self) -> Ids:
@@ -120,7 +125,7 @@ class CodesRequest:
         """Codes, their usage, and the letters without a mask."""
         analysis = analyse(self.recognizer, self.waveform)
         usage = code_usage(analysis.code_ids, analysis.code_probs)
-        return CodesAnswer(self.number, analysis.code_ids, usage, letters_of(analysis, self.page))
+        return CodesAnswer(self.number, analysis.code_ids, usage, letters_of(self.recognizer, analysis, self.page))
 
 
 @dataclass(frozen=True)
@@ -136,14 +141,20 @@ class MaskedRequest:
     def answer(self) -> MaskedAnswer:
         """The letters under and beside the mask."""
         analysis = analyse(self.recognizer, self.waveform, self.mask)
-        return MaskedAnswer(self.number, self.mask, letters_of(analysis, self.page))
+        return MaskedAnswer(self.number, self.mask, letters_of(self.recognizer, analysis, self.page))
 
 
 Request = ClipRequest | SpectrogramRequest | CodesRequest | MaskedRequest
 
 
-def letters_of(analysis: FileAnalysis, page: Page) -> Letters:
-    """Probabilities and words of a page's analysis, the words on the recording's clock."""
-    start_s = page.start_s
-    words = (replace(word, start_s=word.start_s + start_s, end_s=word.end_s + start_s) for word in analysis.words)
-    return Letters(letter_probabilities(analysis.logits), tuple(words))
+def letters_of(recognizer: Recognizer, analysis: FileAnalysis, page: Page) -> Letters:
+    """Probabilities, words and phones of a page's analysis, on the recording's clock."""
+    bundle = recognizer.bundle
+    phones: list[Word] = []
+    if bundle.phones is not None:
+        phones = likely_tokens(analysis.all_logits[:, len(bundle.vocabulary) :], bundle.phones, bundle.stride_s)
+    words, sounds = (
+        tuple(replace(one, start_s=one.start_s + page.start_s, end_s=one.end_s + page.start_s) for one in found)
+        for found in (analysis.words, phones)
+    )
+    return Letters(letter_probabilities(analysis.logits), words, sounds)

@@ -32,7 +32,7 @@ KEY_FRAMES = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 
 
 class Timeline(QWidget):
-    """Waveform, spectrogram, mask, codes, letters, words, clock: one x axis for all.
+    """Waveform, spectrogram, mask, codes, letters, phones, words, clock: one x axis for all.
 
     The cursor follows the mouse, a click pins it, arrow keys move it frame by frame. The wheel zooms, dragging pans,
     Shift+drag selects.
@@ -57,6 +57,7 @@ class Timeline(QWidget):
         self.mask_lane = SpanLane(self.axis, theme, "Mask")
         self.codes = CodeLane(self.axis, theme)
         self.letters = LettersPlot(self.axis, theme, "Letters")
+        self.phones = SpanLane(self.axis, theme, "Phones", "accent")
         self.words = SpanLane(self.axis, theme, "Words", "accent")
         self.ruler = TimeRuler(self.axis, theme)
         self.plots: tuple[TimePlot, ...] = (
@@ -65,6 +66,7 @@ class Timeline(QWidget):
             self.mask_lane,
             self.codes,
             self.letters,
+            self.phones,
             self.words,
             self.ruler,
         )
@@ -79,7 +81,7 @@ class Timeline(QWidget):
         self.axis.cursor_changed.connect(self._follow_cursor)
 
     def _lay_out(self) -> None:
-        names = ("waveform", "spectrogram", "mask", "codes", "letters", "words", "ruler")
+        names = ("waveform", "spectrogram", "mask", "codes", "letters", "phones", "words", "ruler")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -91,6 +93,7 @@ class Timeline(QWidget):
             plot.clicked.connect(self.pin)
             column.addWidget(plot, stretch.get(name, 0))
         self.letters.setMinimumHeight(150)
+        self.phones.hide()
         for plot in (self.waveform, self.spectrogram):
             plot.setToolTip(HELP)
 
@@ -120,6 +123,11 @@ class Timeline(QWidget):
         first = self._page.first_frame if self._page is not None else 0
         self.codes.set_codes(np.zeros((0, 2), np.int64) if code_ids is None else code_ids, first, STRIDE_S)
 
+    def show_phones(self, phones: Sequence[Word], is_known: bool) -> None:
+        """The likeliest phones; the lane is there only for a model that knows any."""
+        self.phones.setVisible(is_known)
+        self.phones.set_spans(_spans_of(phones))
+
     def show_letters(self, probabilities: Floats | None, words: Sequence[Word], vocabulary: Vocabulary | None) -> None:
         """Probabilities (frames, tokens) of the page, alphabet from top to bottom, and the words."""
         start_s = self._page.start_s if self._page is not None else 0.0
@@ -129,12 +137,7 @@ class Timeline(QWidget):
             order = letter_rows(vocabulary)
             self._letter_names = names = [letter_name(vocabulary, token) for token in order]
             self.letters.set_letters(np.ascontiguousarray(probabilities[:, order].T), names, start_s)
-        self.words.set_spans(
-            [
-                Span(word.start_s, word.end_s, word.word, f"{word.word}  {word.confidence:.0%}", word.confidence)
-                for word in words
-            ]
-        )
+        self.words.set_spans(_spans_of(words))
 
     def stress_letters(self, names: Sequence[str]) -> None:
         """Stress these names on the letter axis."""
@@ -335,6 +338,13 @@ class _Overlay(QWidget):
         outside = [(0.0, page.start_s), (page.end_s, self._timeline.axis.duration_s)]
         spans = [span for span in outside if span[1] - span[0] > STRIDE_S]
         self._bands(painter, spans, rect, self._theme.colour("background", 0.7))
+
+
+def _spans_of(words: Sequence[Word]) -> list[Span]:
+    return [
+        Span(word.start_s, word.end_s, word.word, f"{word.word}  {word.confidence:.0%}", word.confidence)
+        for word in words
+    ]
 
 
 def letter_rows(vocabulary: Vocabulary) -> list[int]:

@@ -281,10 +281,13 @@ class InspectionView(QWidget):
                 return
             letters = model.masked.letters
         vocabulary = None if model.recognizer is None else model.recognizer.bundle.vocabulary
+        knows_phones = model.recognizer is not None and model.recognizer.bundle.phones is not None
         if letters is None:
             self.timeline.show_letters(None, (), vocabulary)
+            self.timeline.show_phones((), knows_phones)
         else:
             self.timeline.show_letters(letters.probabilities, letters.words, vocabulary)
+            self.timeline.show_phones(letters.phones, knows_phones)
         self._read_out(self.timeline.axis.cursor_s)
 
     def _show_code(self) -> None:

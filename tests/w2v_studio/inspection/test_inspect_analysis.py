@@ -5,11 +5,13 @@ from scipy.signal.windows import hann
 from scipy.special import softmax
 
 from engine.masking import draw_spans, draw_time_mask
+from engine.text.pronunciation import phone_vocabulary
 from w2v_studio.inspection.analysis import (
     code_usage,
     combined_ids,
     draw_mask,
     letter_probabilities,
+    likely_tokens,
     mask_spans,
     occurrences,
     perplexity,
@@ -139,3 +141,18 @@ def test_the_mask_is_that_of_the_engine(frames):
 
 def test_seeds_differ():
     assert (draw_mask(500, 0.65, 10, 2, seed=0) != draw_mask(500, 0.65, 10, 2, seed=1)).any()
+
+
+def test_runs_of_likely_phones_with_their_times():
+    logits = np.full((6, 3), -20, np.float32)
+    for frame, token in enumerate([0, 1, 1, 0, 1, 2]):
+        logits[frame, token] = 0
+    logits[2, 0] = -1
+    spans = likely_tokens(logits, phone_vocabulary(("AH", "T")), 0.02)
+    assert [(span.word, round(span.start_s, 3), round(span.end_s, 3)) for span in spans] == [
+        ("AH", 0.02, 0.06),
+        ("AH", 0.08, 0.1),
+        ("T", 0.1, 0.12),
+    ]
+    assert [round(span.confidence, 4) for span in spans] == [1, 1, 1]
+    assert likely_tokens(logits[:0], phone_vocabulary(("AH", "T")), 0.02) == []

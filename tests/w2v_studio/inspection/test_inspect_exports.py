@@ -17,7 +17,8 @@ def make_analysis(tmp_path) -> Analysis:
     frames = 12
     probs = rng.dirichlet(np.ones(5), size=(frames, 2)).astype(np.float32)
     ids = probs.argmax(axis=-1)
-    letters = Letters(letter_probabilities(rng.normal(size=(frames, 32)).astype(np.float32)), (Word("A", 57, 57.1, 1),))
+    probabilities = letter_probabilities(rng.normal(size=(frames, 32)).astype(np.float32))
+    letters = Letters(probabilities, (Word("A", 57, 57.1, 1),), (Word("AH", 57, 57.04, 0.5),))
     mask = draw_mask(frames, 0.65, 2, 1, seed=3)
     page = Page(57 * 16000, 57 * 16000 + frames * 320 + 80)
     clip = Clip(tmp_path / "talk.wav", np.zeros(page.end, np.float32), (Page(0, page.start), page))
@@ -46,6 +47,7 @@ def test_json_has_words_and_perplexity(tmp_path):
     content = json.loads(path.read_text(encoding="utf-8"))
     assert content["file"] == "talk.wav"
     assert content["words"] == [{"word": "A", "start_s": 57, "end_s": 57.1, "confidence": 1}]
+    assert content["phones"] == [{"phone": "AH", "start_s": 57, "end_s": 57.04, "probability": 0.5}]
     assert content["code_perplexity"] == analysis.codes.usage.code_perplexity
     assert content["mask_seed"] == 3
     assert len(content["frames"]) == 12

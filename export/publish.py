@@ -17,7 +17,7 @@ from engine import config as configuration
 from engine.config import ConfigError, MaskingConfig, RunConfig
 from engine.events import CHECKPOINT_FOLDER, CONFIG_FILE, TRAINABLE_FILE
 from engine.model.ctc import CtcModel
-from engine.text.pronunciation import LEXICON_FILES
+from engine.text.pronunciation import LEXICON_FILES, lexicon_file
 from engine.text.vocabulary import Vocabulary, VocabularyError
 from engine.training.checkpoint import Checkpoint, build_ctc_model, find_checkpoint, load_checkpoint, save_checkpoint
 from export.bundle import (
@@ -84,6 +84,7 @@ def publish(source: Path, out: Path, request: BundleRequest, say: Callable[[str]
         )
         vocabulary.save(folder / VOCABULARY_FILE)
         take_language_model(checkpoint, vocabulary, folder, say)
+        take_lexicon(checkpoint, path, folder, say)
         if request.trainable:
             save_checkpoint(without_training(checkpoint), folder / TRAINABLE_FILE)
         write_card(folder, card)
@@ -114,6 +115,23 @@ def take_language_model(
     for path in (language_model, *(start / name for name in LEXICON_FILES), start / DECODING_FILE):
         if path.is_file() and not path.is_symlink():
             shutil.copyfile(path, folder / path.name)
+
+
+def take_lexicon(checkpoint: Checkpoint, path: Path, folder: Path, say: Callable[[str], None]) -> None:
+    """A model that knows phones gets the lexicon of its run, which has the words of its training too."""
+    if not checkpoint.phones:
+        return
+    run = path.parent.parent if path.parent.name == CHECKPOINT_FOLDER else path.parent
+    given = checkpoint.config.ctc.lexicon
+    places = (lexicon_file(run), None if given is None else Path(given))
+    lexicon = next((place for place in places if place is not None and place.is_file()), None)
+    if lexicon is None:
+        say(f"no lexicon at {run}: put one into the bundle as {LEXICON_FILES[0]}, to find words by their phones")
+        return
+    say(f"taking the lexicon {lexicon}")
+    for name in LEXICON_FILES:
+        (folder / name).unlink(missing_ok=True)
+    shutil.copyfile(lexicon, folder / LEXICON_FILES[0 if lexicon.suffix == ".gz" else 1])
 
 
 def _phones_of(bundle: Path) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import gzip
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from engine.text.spelling import SpellingRules
 from engine.text.vocabulary import Vocabulary
 
 PHONE_BLANK = "<pad>"
@@ -52,20 +53,42 @@ class Pronunciations:
     """The first pronunciation of each word, over `phones`; those of the lexicon where None. Raises LexiconError."""
 
     def __init__(self, path: Path, phones: Iterable[str] | None = None) -> None:
-        words: dict[str, list[str]] = {}
-        found: set[str] = set()
-        for word, sounds in read_pronunciations(path):
-            words.setdefault(word, sounds)
-            found.update(sounds)
-        if not words:
+        self._lines = list(read_pronunciations(path))
+        if not self._lines:
             raise LexiconError(f"the lexicon {path} is empty: it needs lines of WORD<tab>P H O N E S")
-        self.phones = tuple(sorted(found) if phones is None else phones)
-        index = {phone: place for place, phone in enumerate(self.phones, 1)}
-        self._words = {
-            word: [index[phone] for phone in sounds]
-            for word, sounds in words.items()
-            if all(phone in index for phone in sounds)
-        }
+        found = sorted({phone for _, sounds in self._lines for phone in sounds})
+        self.phones = tuple(found if phones is None else phones)
+        self._index = {phone: place for place, phone in enumerate(self.phones, 1)}
+        self._words: dict[str, list[int]] = {}
+        for word, sounds in self._lines:
+            self._take(word, sounds)
+
+    def _take(self, word: str, sounds: list[str]) -> None:
+        if word not in self._words and all(phone in self._index for phone in sounds):
+            self._words[word] = [self._index[phone] for phone in sounds]
+
+    def learn(self, words: Iterable[str]) -> list[str]:
+        """Pronounce the words that the lexicon lacks by the rules that its own words show; those that were added."""
+        missing = sorted(set(words) - self._words.keys())
+        if not missing:
+            return []
+        known: dict[str, list[str]] = {}
+        for word, sounds in self._lines:
+            known.setdefault(word, sounds)
+        rules = SpellingRules(known)
+        added = [(word, sounds) for word in missing if (sounds := rules.phones(word))]
+        for word, sounds in added:
+            self._lines.append((word, sounds))
+            self._take(word, sounds)
+        return [word for word, _ in added]
+
+    def save(self, path: Path) -> None:
+        """Write all words and pronunciations, packed; whole or not at all."""
+        part = path.with_name(path.name + ".tmp")
+        text = "".join(f"{word}\t{' '.join(sounds)}\n" for word, sounds in self._lines)
+        with part.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
+            packed.write(text.encode())
+        part.replace(path)
 
     def encode(self, transcript: str) -> list[int] | None:
         """Indices of the phones of a transcript; None where it has a word that the lexicon lacks."""

@@ -24,7 +24,7 @@ from engine.events import PROTOCOL_VERSION, Evaluation, Failed, Finished, Starte
 from engine.model.ctc import CtcModel
 from engine.model.pretraining import PretrainingModel
 from engine.model.spectra import SpectraModel
-from engine.text.pronunciation import LexiconError, Pronunciations, lexicon_file
+from engine.text.pronunciation import LEXICON_FILES, LexiconError, Pronunciations, lexicon_file
 from engine.text.vocabulary import Vocabulary, VocabularyError
 from engine.training.checkpoint import (
     Checkpoint,
@@ -264,6 +264,8 @@ def run_training(
         objective, cache = learner.objective, AudioCache()
         selection = select_clips(run.data.train, run, objective.vocabulary)
         warnings.append(selection.warning)
+        if objective.pronunciations is not None:
+            warnings.append(_learn_words(objective.pronunciations, selection, folder, world))
         valid = None
         if run.data.valid:
             kept = select_clips(run.data.valid, run, objective.vocabulary, training=False)
@@ -310,6 +312,22 @@ def run_training(
     finally:
         for opened in data:
             opened.stream.close()
+
+
+def _learn_words(pronunciations: Pronunciations, selection: Selection, folder: RunFolder, world: World) -> str:
+    """Pronounce what the lexicon lacks of the transcripts, and keep it all in the run's folder for the bundle.
+
+    A sentence about them. Shards that are streamed teach no new words.
+    """
+    added = pronunciations.learn(
+        word for group in selection.groups for clip in group for word in clip.transcript.split()
+    )
+    if world.is_first:
+        pronunciations.save(folder.path / LEXICON_FILES[0])
+    if not added:
+        return ""
+    some = ", ".join(added[:5]) + (", ..." if len(added) > 5 else "")
+    return f"{len(added):,} words that the lexicon lacks are pronounced by rules: {some}"
 
 
 def evaluate_checkpoint(

@@ -287,9 +287,11 @@ def test_phones_stand_in_the_card_and_behind_the_letters(tmp_path):
     model = CtcModel(RunConfig(task="finetune", model=LAYER_PRE), len(VOCABULARY) + 3).eval()
     run = RunConfig(task="finetune", name="small", model=LAYER_PRE)
     save_checkpoint(Checkpoint(run, 7, model.state_dict(), VOCABULARY, phones=("AH", "T")), tmp_path / "small.pt")
+    (tmp_path / "lexicon.txt").write_text("AT\tAH T\n")
     publish(tmp_path / "small.pt", tmp_path / "bundle", BundleRequest(), print)
     bundle = open_bundle(tmp_path / "bundle")
     assert bundle.card.phones == ["AH", "T"]
+    assert (bundle.folder / "lexicon.txt").read_text() == "AT\tAH T\n"
     waveform = np.random.default_rng(1).normal(0, 0.2, (1, 9000)).astype(np.float32)
     logits = run_bundle(bundle.folder, waveform, np.zeros((1, 27), bool), np.array([27]))[-1]
     with torch.no_grad():

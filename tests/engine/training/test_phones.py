@@ -16,7 +16,7 @@ from engine.data.audio import AudioCache
 from engine.data.batches import FinetuningCollator
 from engine.data.examples import plan_examples
 from engine.data.manifest import read_manifest
-from engine.events import CONFIG_FILE, Evaluation, Failed, Finished
+from engine.events import CONFIG_FILE, Evaluation, Failed, Finished, Warned
 from engine.text.error_rate import error_rates
 from engine.text.pronunciation import Pronunciations
 from engine.training.checkpoint import build_ctc_model, find_checkpoint, letters_alone, load_checkpoint
@@ -26,7 +26,8 @@ from export.publish import without_training
 Build = Callable[..., RunConfig]
 Train = Callable[..., Finished | Failed]
 Told = Callable[..., list[Any]]
-LEXICON = "EE\tIY\nE\tEH\nTT\tT T\nT\tT\nAA\tAA\nA\tAH\nOO\tUW\nO\tOW\nNN\tN\n"  # N is left out
+LEXICON = "EE\tIY\nE\tEH\nTT\tT T\nT\tT\nAA\tAA\nA\tAH\nOO\tUW\nO\tOW\nNN\tN\n"
+"""N is left out: a run learns it by its spelling."""
 
 
 @pytest.fixture
@@ -88,7 +89,10 @@ def test_a_run_keeps_its_phones(
     # The rate once more, from the saved weights and by hand.
     last = load_checkpoint(tmp_path / "run/checkpoints/step-00000004.pt")
     model = build_ctc_model(last).eval()
-    known, pairs = Pronunciations(lexicon), []
+    known, pairs = Pronunciations(tmp_path / "run/lexicon.txt.gz"), []
+    assert known.encode("N") == known.encode("NN")
+    warned = [event.message for event in told(tmp_path / "run", Warned)]
+    assert any("1 words that the lexicon lacks are pronounced by rules: N" in message for message in warned)
     for clip in read_manifest(corpus / "valid.tsv"):
         said = known.encode(clip.transcript)
         if said is None:

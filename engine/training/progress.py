@@ -38,6 +38,8 @@ def evaluation_line(event: Evaluation) -> str:
         parts.append(f"code perplexity {event.code_perplexity:.1f} (soft {event.prob_perplexity:.1f})")
     if event.wer is not None and event.cer is not None:
         parts.append(f"WER {event.wer:.1%}  CER {event.cer:.1%}")
+    if event.per is not None:
+        parts.append(f"phones {event.per:.1%}")
     return f"valid at {event.step}: " + "  ".join(parts)
 
 

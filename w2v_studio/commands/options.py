@@ -33,7 +33,11 @@ def add_decoding_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--language-model", metavar="FILE", help="ARPA or KenLM file for lm (default: the bundle's own)"
     )
-    parser.add_argument("--lexicon", metavar="FILE", help="words for lm, with spellings (default: the bundle's own)")
+    parser.add_argument(
+        "--lexicon",
+        metavar="FILE",
+        help="words for lm, spelled in letters, or in phones for a model that knows them (default: the bundle's own)",
+    )
     parser.add_argument("--hotwords", metavar="FILE", help="phrases to listen for, one a line")
 
 

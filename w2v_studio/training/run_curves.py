@@ -33,7 +33,11 @@ CHARTS = {
     ),
     "finetune": (
         Chart("Loss, nats", (("loss", "training", False), ("valid_loss", "evaluation", True))),
-        Chart("Errors, %", (("valid_wer", "words", False), ("valid_cer", "letters", False)), 100.0),
+        Chart(
+            "Errors, %",
+            (("valid_wer", "words", False), ("valid_cer", "letters", False), ("valid_per", "phones", True)),
+            100.0,
+        ),
         Chart("Learning rate, 10⁻⁴", (("learning_rate", "training", False),), 1e4),
     ),
 }

@@ -19,7 +19,7 @@ STALLED_AFTER_S = 60.0
 LOG_TAIL_BYTES = 32_000
 MANY_WARNINGS = 50
 STEP_CURVES = ("loss", "accuracy", "code_perplexity", "prob_perplexity", "learning_rate", "throughput", "gradient_norm")
-EVALUATION_CURVES = ("loss", "accuracy", "code_perplexity", "prob_perplexity", "wer", "cer")
+EVALUATION_CURVES = ("loss", "accuracy", "code_perplexity", "prob_perplexity", "wer", "cer", "per")
 
 
 class RunState(enum.Enum):

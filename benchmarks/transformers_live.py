@@ -42,7 +42,8 @@ class BundleCtc(Wav2Vec2ForCTC):
 
     def forward(self, input_values: torch.Tensor, **_: Any) -> CausalLMOutput:
         latents = self.recognizer.features(input_values[0].numpy()).latents
-        return CausalLMOutput(logits=torch.from_numpy(self.recognizer.context(latents).logits)[None])
+        logits = self.recognizer.context(latents).logits
+        return CausalLMOutput(logits=torch.from_numpy(self.recognizer.bundle.letters(logits))[None])
 
 
 def speech_pipeline(recognizer: Any) -> AutomaticSpeechRecognitionPipeline:

@@ -67,7 +67,8 @@ stage sounds finetune --preset "$here/finetune-4.toml" --from "$out/words" --set
     --data "$out/pieces/pieces.tsv" "$speech/speechocean762/train.tsv" "$speech/digits/train.tsv" "$books/train.tsv" \
     "${valid[@]}"
 
-uv run w2v-export "$out/sounds" --out "$out/small-en" --weights fp16 --trainable --force
+uv run w2v-export "$out/sounds" --out "$out/small-en" --weights fp16 --trainable --force --licence "CC BY-SA 4.0" \
+    --description "English, open vocabulary: read sentences and digits, with many errors; see RECIPE.md"
 uv run w2v-engine build-lm "$text"/*.txt.xz "$books/train.tsv" "$speech/speechocean762/train.tsv" \
     "$speech/digits/train.tsv" --order 3 --prune 0,0,1 --entropy 2e-7 --out "$out/small-en/lm.arpa.gz" \
     --held-out "$books/valid.tsv" "$speech/speechocean762/valid.tsv"

@@ -45,7 +45,12 @@ class Emissions:
         return whole
 
 
-def emissions(logits: NDArray[np.float32], vocabulary: Vocabulary, sure_blank: float = SURE_BLANK) -> Emissions:
+def emissions(
+    logits: NDArray[np.float32],
+    vocabulary: Vocabulary,
+    sure_blank: float = SURE_BLANK,
+    least: float = LEAST_LOG_PROBABILITY,
+) -> Emissions:
     """What to follow of `logits` (frames, tokens). Values that are not numbers count as impossible."""
     kinds = token_kinds(vocabulary)
     blank = vocabulary.blank
@@ -60,7 +65,7 @@ def emissions(logits: NDArray[np.float32], vocabulary: Vocabulary, sure_blank: f
     scores = np.ascontiguousarray(scores[kept])
     scores[:, silent] = IMPOSSIBLE
     is_best = scores == scores.max(axis=-1, keepdims=True) if len(scores) else np.zeros_like(scores, bool)
-    scores[(scores < LEAST_LOG_PROBABILITY) & ~is_best] = IMPOSSIBLE
+    scores[(scores < least) & ~is_best] = IMPOSSIBLE
     return Emissions(scores, kept, len(logits))
 
 

@@ -3,7 +3,7 @@
 #
 #   resources/models/small-en/build.sh SPEECH TEXT OUT [tiny|small]
 #
-# tiny is the shipped network (3.4 million weights, about three hours on two CPU cores), small the larger one (10.7 million,
+# tiny is the shipped network (6.0 million weights, some four and a half hours on two CPU cores), small the larger one (10.7 million,
 # for a GPU; not run by us). Stages that are complete are not repeated, an interrupted one goes on where it was.
 # PROCESSES=2 (one a core, or one a GPU) spreads the long stages over that many.
 
@@ -69,9 +69,10 @@ stage sounds finetune --preset "$here/finetune-4.toml" --from "$out/words" --set
 
 uv run w2v-export "$out/sounds" --out "$out/small-en" --weights fp16 --trainable --force --licence "CC BY-SA 4.0" \
     --description "English, open vocabulary: read sentences and digits, with many errors; see RECIPE.md"
+uv run python "$here/digit_strings.py" > "$out/digit-strings.txt"
 uv run w2v-engine build-lm "$text"/*.txt.xz "$books/train.tsv" "$speech/speechocean762/train.tsv" \
-    "$speech/digits/train.tsv" --order 3 --prune 0,0,1 --entropy 2e-7 --out "$out/small-en/lm.arpa.gz" \
+    "$speech/digits/train.tsv" "$out/digit-strings.txt" --order 3 --prune 0,0,1 --entropy 1e-7 --out "$out/small-en/lm.arpa.gz" \
     --held-out "$books/valid.tsv" "$speech/speechocean762/valid.tsv"
-uv run w2v-studio tune --bundle "$out/small-en" --beam-width 128 \
+uv run w2v-studio tune --bundle "$out/small-en" --beam-width 200 \
     --data "$books/valid.tsv" "$speech/speechocean762/valid.tsv"
 echo "$out/small-en"

@@ -13,7 +13,7 @@ from engine.text.vocabulary import Vocabulary
 from w2v_studio.recognition.decoding import flashlight_text
 from w2v_studio.recognition.decoding.bundle_files import DecodingDefaults
 from w2v_studio.recognition.decoding.emissions import emissions, merge_runs
-from w2v_studio.recognition.decoding.language_model import LanguageModelDecoder
+from w2v_studio.recognition.decoding.language_model import LEAST_OF_PHONES, LanguageModelDecoder
 from w2v_studio.recognition.decoding.settings import DecodingError
 
 ENGLISH = Vocabulary.english()
@@ -149,7 +149,7 @@ def test_the_best_of_all_texts_is_found(files, seed):
     weights = {"lm_weight": 0.6, "word_score": -0.3, "prior_weight": 0.3, "log_priors": log_priors, "beam_width": 500}
     words = [word.word for word in decoder(files, **weights).decode(logits)]
     divided = logits[:, len(ENGLISH) :] - np.float32(0.3) * np.array(log_priors, np.float32)
-    given, _ = merge_runs(emissions(divided, PHONES), 0)
+    given, _ = merge_runs(emissions(divided, PHONES, least=LEAST_OF_PHONES), 0)
     model = _language_model(files / "lm.arpa")
     scored = []
     for count in range(4):

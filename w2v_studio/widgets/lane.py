@@ -60,6 +60,7 @@ class SpanLane(TimePlot):
         painter.drawRoundedRect(track, 4, 4)
         painter.setFont(self.theme.font("caption"))
         metrics = QFontMetricsF(painter.font())
+        written_to = rect.left() - 8
         for span in self._spans:
             left, right = self.x_of(span.start_s), self.x_of(span.end_s)
             if right < rect.left() or left > rect.right():
@@ -69,10 +70,12 @@ class SpanLane(TimePlot):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(self.theme.colour(self._role, (0.2 if has_text else 0.85) * (0.35 + 0.65 * span.strength)))
             painter.drawRoundedRect(bar, 3, 3)
-            if has_text:
+            width = metrics.horizontalAdvance(span.text)
+            # A little over the edge still reads well, but not over the text before.
+            if has_text and width <= bar.width() + 8 and bar.center().x() - width / 2 >= written_to:
                 painter.setPen(self.theme.colour("text"))
-                if metrics.horizontalAdvance(span.text) <= bar.width() + 8:  # a little over the edge still reads well
-                    painter.drawText(bar.adjusted(-4, 0, 4, 0), Qt.AlignmentFlag.AlignCenter, span.text)
+                painter.drawText(bar.adjusted(-4, 0, 4, 0), Qt.AlignmentFlag.AlignCenter, span.text)
+                written_to = bar.center().x() + width / 2
 
     def span_at(self, time_s: float) -> Span | None:
         """The span at a time, None between spans."""

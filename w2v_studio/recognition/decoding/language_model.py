@@ -65,11 +65,11 @@ class LanguageModelDecoder:
         self._columns = slice(len(vocabulary)) if phones is None else slice(len(vocabulary), None)
         self._has_phones = phones is not None
         self.set_weights(weights)
+        if phones is not None and lexicon is None:
+            raise DecodingError("decoding by phones needs a lexicon, lines of WORD<tab>P H O N E S: give one")
         module = flashlight_text.load_module()
         if lexicon is not None:
             spellings = read_lexicon(lexicon, self._tokens)
-        elif phones is not None:
-            raise DecodingError("decoding by phones needs a lexicon, lines of WORD<tab>P H O N E S: give one")
         else:
             spellings = spell_words(arpa_words(language_model), vocabulary)
         self.words = len(spellings)

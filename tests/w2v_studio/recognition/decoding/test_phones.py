@@ -173,7 +173,5 @@ def test_of_a_run_of_frames_the_surest_stays():
 
 
 def test_phones_need_a_lexicon(files):
-    if not flashlight_text.is_available():
-        pytest.skip("flashlight-text is not installed")
     with pytest.raises(DecodingError, match="needs a lexicon"):
         LanguageModelDecoder(ENGLISH, 0.02, files / "lm.arpa", None, DecodingDefaults(), PHONES)

@@ -59,8 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UsageError, ConfigError, DataError) as error:
         message = str(error)
     except ValueError as error:
-        # CheckpointError and VocabularyError, which are not imported here, so as not to load torch for --help
-        if type(error).__name__ not in ("CheckpointError", "VocabularyError"):
+        # CheckpointError and its like, which are not imported here, so as not to load torch for --help
+        if type(error).__name__ not in ("CheckpointError", "VocabularyError", "LexiconError"):
             raise
         message = str(error)
     except ImportError as error:

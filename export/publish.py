@@ -17,9 +17,16 @@ from engine import config as configuration
 from engine.config import ConfigError, MaskingConfig, RunConfig
 from engine.events import CHECKPOINT_FOLDER, CONFIG_FILE, TRAINABLE_FILE
 from engine.model.ctc import CtcModel
-from engine.text.pronunciation import LEXICON_FILES, lexicon_file
+from engine.text.pronunciation import LEXICON_FILES
 from engine.text.vocabulary import Vocabulary, VocabularyError
-from engine.training.checkpoint import Checkpoint, build_ctc_model, find_checkpoint, load_checkpoint, save_checkpoint
+from engine.training.checkpoint import (
+    Checkpoint,
+    build_ctc_model,
+    find_checkpoint,
+    lexicon_of,
+    load_checkpoint,
+    save_checkpoint,
+)
 from export.bundle import (
     BUNDLE_FILES,
     CARD_FILE,
@@ -121,12 +128,9 @@ def take_lexicon(checkpoint: Checkpoint, path: Path, folder: Path, say: Callable
     """A model that knows phones gets the lexicon of its run, which has the words of its training too."""
     if not checkpoint.phones:
         return
-    run = path.parent.parent if path.parent.name == CHECKPOINT_FOLDER else path.parent
-    given = checkpoint.config.ctc.lexicon
-    places = (lexicon_file(run), None if given is None else Path(given))
-    lexicon = next((place for place in places if place is not None and place.is_file()), None)
+    lexicon = lexicon_of(path, checkpoint.config)
     if lexicon is None:
-        say(f"no lexicon at {run}: put one into the bundle as {LEXICON_FILES[0]}, to find words by their phones")
+        say(f"no lexicon beside {path}: put one into the bundle as {LEXICON_FILES[0]}, to find words by their phones")
         return
     say(f"taking the lexicon {lexicon}")
     for name in LEXICON_FILES:

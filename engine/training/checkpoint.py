@@ -18,7 +18,7 @@ from engine.config import RunConfig
 from engine.events import CHECKPOINT_FOLDER, TRAINABLE_FILE
 from engine.model.ctc import CtcModel
 from engine.model.pretraining import PretrainingModel
-from engine.text.pronunciation import phone_vocabulary
+from engine.text.pronunciation import lexicon_file, phone_vocabulary
 from engine.text.vocabulary import Vocabulary
 
 FORMAT = 1
@@ -163,6 +163,16 @@ def find_checkpoint(place: Path) -> Path:
             f"with --trainable"
         )
     return steps[-1]
+
+
+def lexicon_of(path: Path, config: RunConfig) -> Path | None:
+    """The lexicon behind the checkpoint at `path`: its run's or bundle's own, which has the words of its training too,
+
+    or else the one that the config names, if it is still there.
+    """
+    own = lexicon_file(path.parent.parent if path.parent.name == CHECKPOINT_FOLDER else path.parent)
+    given = None if config.ctc.lexicon is None else Path(config.ctc.lexicon)
+    return own or (given if given is not None and given.is_file() else None)
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], origin: str) -> None:

@@ -33,6 +33,7 @@ from engine.training.checkpoint import (
     ctc_from_pretraining,
     find_checkpoint,
     head_size,
+    lexicon_of,
     load_checkpoint,
     load_weights,
 )
@@ -337,8 +338,11 @@ def evaluate_checkpoint(
 
     Raises CheckpointError, ConfigError, DataError.
     """
-    checkpoint = load_checkpoint(find_checkpoint(place))
+    path = find_checkpoint(place)
+    checkpoint = load_checkpoint(path)
     run = with_settings(checkpoint.config, settings)
+    lexicon = lexicon_of(path, run)
+    run = dataclasses.replace(run, ctc=dataclasses.replace(run.ctc, lexicon=str(lexicon) if lexicon else None))
     data = dataclasses.replace(run.data, valid=tuple(manifests), root=str(root.absolute()) if root else None)
     run = dataclasses.replace(run, data=data)
     learner = build_learner(run, checkpoint)

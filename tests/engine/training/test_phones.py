@@ -20,7 +20,7 @@ from engine.events import CONFIG_FILE, Evaluation, Failed, Finished, Warned
 from engine.text.error_rate import error_rates
 from engine.text.pronunciation import Pronunciations
 from engine.training.checkpoint import build_ctc_model, find_checkpoint, letters_alone, load_checkpoint
-from engine.training.session import build_learner
+from engine.training.session import build_learner, evaluate_checkpoint
 from export.publish import without_training
 
 Build = Callable[..., RunConfig]
@@ -193,3 +193,16 @@ def test_mixed_precision_on_a_cpu_goes_the_same_way(corpus: Path, small_run: Bui
     for name, value in gradients["fp32"].items():
         if value.norm() > 1e-3 * largest:
             assert F.cosine_similarity(value, gradients["bf16"][name], dim=0) > 0.99, name
+
+
+def test_a_run_is_evaluated_with_its_own_lexicon(
+    corpus: Path, tmp_path: Path, small_run: Build, train: Train, lexicon: Path
+) -> None:
+    train(small_run("finetune", f"ctc.lexicon={lexicon}", "loop.updates=2"), tmp_path / "run")
+    manifest = str(corpus / "valid.tsv")
+    before = evaluate_checkpoint(tmp_path / "run", [manifest])[0].per
+    assert before is not None
+    lexicon.unlink()
+    assert evaluate_checkpoint(tmp_path / "run", [manifest])[0].per == before
+    (tmp_path / "run/lexicon.txt.gz").unlink()
+    assert evaluate_checkpoint(tmp_path / "run", [manifest])[0].per is None

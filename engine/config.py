@@ -182,13 +182,18 @@ class CtcConfig:
         "Transformer layers to have: those that the checkpoint lacks are put on top, and begin by changing nothing "
         "(pre-LN only); 0 keeps the checkpoint's",
     )
+    ffn_dim: int = setting(
+        0,
+        "feed-forward units of each layer to have: those that the checkpoint lacks begin by changing nothing; 0 keeps "
+        "the checkpoint's",
+    )
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a weight out of range."""
         if not 0 <= self.prior_weight <= 1 or self.prior_updates < 0:
             raise ConfigError("ctc.prior_weight must lie between 0 and 1, and ctc.prior_updates be 0 or more")
-        if self.phone_weight <= 0 or self.layers < 0:
-            raise ConfigError("ctc.phone_weight must be above 0, and ctc.layers be 0 or more")
+        if self.phone_weight <= 0 or self.layers < 0 or self.ffn_dim < 0:
+            raise ConfigError("ctc.phone_weight must be above 0, and ctc.layers and ctc.ffn_dim be 0 or more")
 
 
 @dataclass(frozen=True)

@@ -217,10 +217,12 @@ def ctc_from_pretraining(
 ) -> CtcModel:
     """A CTC model that starts from pre-trained (or fine-tuned) weights, with fresh columns for what its head lacks.
 
-    Where `config` has more layers than the checkpoint, the further ones begin by changing nothing.
+    Where `config` has more layers than the checkpoint, or more feed-forward units, the further ones begin by changing
+    nothing.
     """
-    grown = dataclasses.replace(config.model, layers=checkpoint.config.model.layers)
-    if grown != checkpoint.config.model or config.model.layers < grown.layers:
+    old = checkpoint.config.model
+    as_before = dataclasses.replace(config.model, layers=old.layers, ffn_dim=old.ffn_dim)
+    if as_before != old or config.model.layers < old.layers or config.model.ffn_dim < old.ffn_dim:
         raise CheckpointError("the model section of the config differs from the checkpoint's: leave it out")
     model = CtcModel(config, head_size(vocabulary, phones))
     own = model.state_dict()
@@ -238,7 +240,9 @@ def ctc_from_pretraining(
                 weights[name] = value
         norm = "wav2vec2.feature_projection.layer_norm"
         weights |= {f"quantizer_norm.{end}": checkpoint.model[f"{norm}.{end}"] for end in ("weight", "bias")}
-    for layer in range(grown.layers, config.model.layers):
+    for layer in range(old.layers):
+        weights |= _with_silent_units(own, weights, f"backbone.encoder.layers.{layer}.feed_forward.")
+    for layer in range(old.layers, config.model.layers):
         weights |= _silent_layer(own, f"backbone.encoder.layers.{layer}.")
     load_weights(model, weights, checkpoint.run or "the checkpoint")
     return model
@@ -255,6 +259,16 @@ def _head(
         if phones and checkpoint.phones == phones:
             value[len(vocabulary) :] = checkpoint.model[name][-len(phone_vocabulary(phones)) :]
     return head
+
+
+def _with_silent_units(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """A feed-forward network's weights with fresh units after its own that reach no output yet."""
+    inner, output = (f"{prefix}intermediate_dense", f"{prefix}output_dense.weight")
+    grown = {name: own[name].clone() for name in (f"{inner}.weight", f"{inner}.bias", output)}
+    grown[output].zero_()
+    for name, value in grown.items():
+        value[tuple(slice(size) for size in weights[name].shape)] = weights[name]
+    return grown
 
 
 def _silent_layer(own: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from engine.config import ConfigError, ModelConfig, RunConfig, to_mapping, with_settings
+from engine.config import ConfigError, CtcConfig, ModelConfig, RunConfig, to_mapping, with_settings
 from engine.data.audio import AudioCache
 from engine.data.batches import Collator, FinetuningCollator, PretrainingCollator
 from engine.data.epochs import EVALUATION_EPOCH, EpochPlan, evaluation_plan
@@ -71,9 +71,16 @@ def choose_vocabulary(run: RunConfig, start: Checkpoint | None) -> Vocabulary:
     return Vocabulary.english()
 
 
-def _grown(model: ModelConfig, layers: int) -> ModelConfig:
-    """The checkpoint's sizes with `ctc.layers` layers."""
-    if layers in (0, model.layers):
+def _grown(model: ModelConfig, ctc: CtcConfig) -> ModelConfig:
+    """The checkpoint's sizes with `ctc.layers` layers of `ctc.ffn_dim` units."""
+    layers, units = ctc.layers or model.layers, ctc.ffn_dim or model.ffn_dim
+    if units < model.ffn_dim:
+        raise ConfigError(
+            f"ctc.ffn_dim={units}: a checkpoint of {model.ffn_dim} units a layer can only be given more of them; leave "
+            "ctc.ffn_dim out"
+        )
+    model = dataclasses.replace(model, ffn_dim=units)
+    if layers == model.layers:
         return model
     if layers < model.layers or not model.layer_norm_first:
         raise ConfigError(
@@ -109,7 +116,7 @@ def build_learner(run: RunConfig, resumed: Checkpoint | None = None, world: Worl
     if resumed is None and run.ctc.checkpoint:
         start = load_checkpoint(find_checkpoint(Path(run.ctc.checkpoint)))
         # The sizes are those of the weights, whatever the preset says.
-        run = dataclasses.replace(run, model=_grown(start.config.model, run.ctc.layers))
+        run = dataclasses.replace(run, model=_grown(start.config.model, run.ctc))
         run = choose_lexicon(run, start)
     objective: Objective
     if run.task == "pretrain":

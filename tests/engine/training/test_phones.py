@@ -166,6 +166,38 @@ def test_new_layers_change_nothing_and_learn(tmp_path: Path, small_run: Build, t
     assert isinstance(train(kept, tmp_path / "second", resume=True), Finished)
 
 
+@pytest.mark.parametrize("first", ["true", "false"])
+def test_new_feed_forward_units_change_nothing_and_learn(
+    tmp_path: Path, small_run: Build, train: Train, first: str
+) -> None:
+    norm = f"model.layer_norm_first={first}"
+    assert isinstance(train(small_run("finetune", norm, "loop.updates=2"), tmp_path / "first"), Finished)
+    small = load_checkpoint(tmp_path / "first/checkpoints/step-00000002.pt")
+    units = small.config.model.ffn_dim
+    run = small_run("finetune", norm, f"ctc.checkpoint={tmp_path / 'first'}", f"ctc.ffn_dim={units + 7}")
+    waveform = torch.randn(2, 16000, generator=torch.Generator().manual_seed(1)) * 0.1
+    with torch.no_grad():
+        before = build_ctc_model(small).eval()(waveform)[0]
+        grown = build_learner(run)
+        after = grown.objective.model.eval()(waveform)[0]
+    assert torch.allclose(before, after, atol=1e-5)
+    assert grown.run.model.ffn_dim == units + 7
+    assert isinstance(train(run, tmp_path / "second"), Finished)
+    weights = load_checkpoint(tmp_path / "second/checkpoints/step-00000006.pt").model
+    output = weights["backbone.encoder.layers.0.feed_forward.output_dense.weight"]
+    assert (output[:, units:] != 0).all()
+    assert weights["backbone.encoder.layers.0.feed_forward.intermediate_dense.weight"][units:].std() > 0.01
+    kept = configuration.load(tmp_path / "second" / CONFIG_FILE)
+    assert isinstance(train(kept, tmp_path / "second", resume=True), Finished)
+
+
+def test_fewer_units_cannot_be_had(tmp_path: Path, small_run: Build, train: Train) -> None:
+    train(small_run("finetune", "loop.updates=2"), tmp_path / "first")
+    ended = train(small_run("finetune", f"ctc.checkpoint={tmp_path / 'first'}", "ctc.ffn_dim=3"), tmp_path / "x")
+    assert isinstance(ended, Failed)
+    assert "ctc.ffn_dim=3" in ended.message
+
+
 @pytest.mark.parametrize(("layers", "first"), [(1, "true"), (4, "false")])
 def test_layers_that_cannot_be_had(tmp_path: Path, small_run: Build, train: Train, layers: int, first: str) -> None:
     train(small_run("finetune", f"model.layer_norm_first={first}", "loop.updates=2"), tmp_path / "first")

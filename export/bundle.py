@@ -9,7 +9,7 @@ BUNDLE/
                    -> contexts (batch, frames, channels) f32, logits (batch, frames, tokens) f32: of the letters of
                    vocab.json, and after them, where the card lists phones, of a blank of theirs and the phones
   decoding.json, lm.arpa.gz, lexicon.txt.gz  for decoding, where there are any
-  trainable.pt     the same weights as a checkpoint of the engine, on request; the app never opens it
+  trainable.pt     on request: what a checkpoint of the engine has beside the graphs' weights; the app never opens it
 """
 
 from __future__ import annotations

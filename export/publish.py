@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 import onnx
-import torch
 
 from engine import config as configuration
 from engine.config import ConfigError, MaskingConfig, RunConfig
-from engine.events import CHECKPOINT_FOLDER, CONFIG_FILE, TRAINABLE_FILE
+from engine.events import CHECKPOINT_FOLDER, CONFIG_FILE
 from engine.model.ctc import CtcModel
 from engine.text.pronunciation import LEXICON_FILES
 from engine.text.vocabulary import Vocabulary, VocabularyError
@@ -25,7 +24,6 @@ from engine.training.checkpoint import (
     find_checkpoint,
     lexicon_of,
     load_checkpoint,
-    save_checkpoint,
 )
 from export.bundle import (
     BUNDLE_FILES,
@@ -43,6 +41,7 @@ from export.bundle import (
 from export.graph import OPSET, fold, trace
 from export.half import round_weights, store_half
 from export.place import refuse_occupied, workplace
+from export.trainable import write_trainable
 from export.variants import Measured, choose
 from export.verify import check, compare, compare_models
 
@@ -93,7 +92,7 @@ def publish(source: Path, out: Path, request: BundleRequest, say: Callable[[str]
         take_language_model(checkpoint, vocabulary, folder, say)
         take_lexicon(checkpoint, path, folder, say)
         if request.trainable:
-            save_checkpoint(without_training(checkpoint), folder / TRAINABLE_FILE)
+            write_trainable(checkpoint, folder)
         write_card(folder, card)
         open_bundle(folder)
         place.move_into_place()
@@ -144,22 +143,6 @@ def _phones_of(bundle: Path) -> tuple[str, ...]:
         return tuple(json.loads((bundle / CARD_FILE).read_text(encoding="utf-8")).get("phones", ()))
     except (OSError, ValueError, AttributeError, TypeError):
         return ()
-
-
-def without_training(checkpoint: Checkpoint) -> Checkpoint:
-    """What it takes to go on from the weights, which are rounded to 16 bits, as training noise is far above that.
-
-    Places on this machine are left out: they are nobody else's business.
-    """
-    config = checkpoint.config
-    data = replace(config.data, train=(), valid=(), weights=(), root=None, noise=(), impulse_responses=None)
-    config = replace(config, data=data, ctc=replace(config.ctc, checkpoint=None, vocabulary=None, lexicon=None))
-    largest = torch.finfo(torch.float16).max
-    weights = {
-        name: value.half() if value.is_floating_point() and bool((value.abs() <= largest).all()) else value
-        for name, value in checkpoint.model.items()
-    }
-    return replace(checkpoint, config=config, model=weights, training=None)
 
 
 def write_graphs(

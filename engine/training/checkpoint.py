@@ -16,12 +16,15 @@ from torch import Tensor, nn
 from engine import config as configuration
 from engine.config import RunConfig
 from engine.events import CHECKPOINT_FOLDER, TRAINABLE_FILE
+from engine.exchange.graph_weights import GraphWeight, GraphWeightError, take, to_plain
 from engine.model.ctc import CtcModel
 from engine.model.pretraining import PretrainingModel
 from engine.text.pronunciation import lexicon_file, phone_vocabulary
 from engine.text.vocabulary import Vocabulary
 
 FORMAT = 1
+BESIDE_GRAPHS_FORMAT = 2
+"""Of a file whose large weights stand in the graphs of its bundle."""
 
 
 class CheckpointError(ValueError):
@@ -53,11 +56,14 @@ def head_size(vocabulary: Vocabulary | None, phones: tuple[str, ...]) -> int:
     return (0 if vocabulary is None else len(vocabulary)) + (len(phone_vocabulary(phones)) if phones else 0)
 
 
-def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write to a temporary name, flush to the disk, rename. Raises OSError (disk full) with the old file intact."""
+def save_checkpoint(checkpoint: Checkpoint, path: Path, in_graphs: Mapping[str, GraphWeight] | None = None) -> None:
+    """Write to a temporary name, flush to the disk, rename. Raises OSError (disk full) with the old file intact.
+
+    `in_graphs` are the weights that `checkpoint` lacks, as the graphs beside `path` have them.
+    """
     vocabulary = checkpoint.vocabulary
     content = {
-        "format": FORMAT,
+        "format": BESIDE_GRAPHS_FORMAT if in_graphs else FORMAT,
         "config": configuration.to_mapping(checkpoint.config),
         "step": checkpoint.step,
         "model": checkpoint.model,
@@ -69,6 +75,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "codebook_trained": checkpoint.codebook_trained,
         "phones": list(checkpoint.phones),
     }
+    if in_graphs:
+        content["in_graphs"] = to_plain(in_graphs, path.parent)
     part = path.with_name(path.name + ".tmp")
     try:
         with part.open("wb") as file:
@@ -122,14 +130,20 @@ def load_checkpoint(path: Path, *, verify: bool = False) -> Checkpoint:
         raise CheckpointError(f"no checkpoint at {path}") from error
     except Exception as error:  # torch raises many kinds for torn, foreign or unsafe files
         raise CheckpointError(f"{path} is not a readable checkpoint (torn or of another program)") from error
-    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+    if not isinstance(content, Mapping) or content.get("format") not in (FORMAT, BESIDE_GRAPHS_FORMAT):
         found = content.get("format", "none") if isinstance(content, Mapping) else "none"
         raise CheckpointError(f"{path} is no w2v checkpoint of format {FORMAT} (found {found}): update w2v studio")
+    model = content["model"]
+    if "in_graphs" in content:
+        try:
+            model |= take(content["in_graphs"], path.parent)
+        except GraphWeightError as error:
+            raise CheckpointError(f"{path}: {error}") from error
     words = content["vocabulary"]
     return Checkpoint(
         config=configuration.from_mapping(RunConfig, content["config"]),
         step=content["step"],
-        model=content["model"],
+        model=model,
         vocabulary=None if words is None else Vocabulary(tuple(words["tokens"]), words["blank"], words["separator"]),
         training=content["training"],
         run=content["run"],

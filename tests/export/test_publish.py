@@ -264,7 +264,7 @@ def test_a_bundle_to_go_on_from(tmp_path):
     again = build_ctc_model(found).state_dict()
     for name, value in model.state_dict().items():
         assert torch.allclose(again[name], value, rtol=2**-10, atol=2**-24), name
-    assert (bundle / "trainable.pt").stat().st_size < 0.6 * (tmp_path / "small.pt").stat().st_size
+    assert (bundle / "trainable.pt").stat().st_size < 0.2 * (tmp_path / "small.pt").stat().st_size
     # Letters of another model: its words would be spelled wrongly.
     Vocabulary(("<pad>", "|", "A"), 0, "|").save(before / "vocab.json")
     other = tmp_path / "other"

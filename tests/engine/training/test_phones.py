@@ -21,7 +21,7 @@ from engine.text.error_rate import error_rates
 from engine.text.pronunciation import Pronunciations
 from engine.training.checkpoint import build_ctc_model, find_checkpoint, letters_alone, load_checkpoint
 from engine.training.session import build_learner, evaluate_checkpoint
-from export.publish import without_training
+from export.trainable import without_training
 
 Build = Callable[..., RunConfig]
 Train = Callable[..., Finished | Failed]

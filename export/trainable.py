@@ -19,6 +19,8 @@ from export.bundle import CONTEXT_FILE, FEATURES_FILE
 from export.context_graph import EXTRA_CHANNELS
 from export.half import SMALLEST_ELEMENTS
 
+Content = tuple[torch.dtype, bytes]
+
 
 def write_trainable(checkpoint: Checkpoint, folder: Path) -> None:
     """Write the file into a folder that has its graphs already. Raises OSError."""
@@ -65,9 +67,7 @@ def weights_in_graphs(checkpoint: Checkpoint, folder: Path) -> dict[str, GraphWe
     return places
 
 
-def _find(
-    value: Tensor, heads: int, by_content: dict[tuple[torch.dtype, bytes], tuple[str, str]]
-) -> GraphWeight | None:
+def _find(value: Tensor, heads: int, by_content: dict[Content, tuple[str, str]]) -> GraphWeight | None:
     """A place whose tensor has the elements of `value`: as they are, transposed, or transposed behind widened heads."""
     shape = tuple(value.shape)
     key = by_content.get(_content(value))
@@ -85,5 +85,5 @@ def _find(
     return None if key is None else GraphWeight(*key, shape, transposed=True, heads=heads)
 
 
-def _content(tensor: Tensor) -> tuple[torch.dtype, bytes]:
+def _content(tensor: Tensor) -> Content:
     return tensor.dtype, tensor.detach().contiguous().cpu().numpy().tobytes()

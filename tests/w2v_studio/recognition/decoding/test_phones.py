@@ -10,17 +10,16 @@ from engine.__main__ import main as engine
 from engine.text.ctc import text_of
 from engine.text.pronunciation import phone_vocabulary
 from engine.text.vocabulary import Vocabulary
-from w2v_studio.recognition.decoding import flashlight_text
 from w2v_studio.recognition.decoding.bundle_files import DecodingDefaults
-from w2v_studio.recognition.decoding.emissions import emissions, merge_runs
-from w2v_studio.recognition.decoding.language_model import LEAST_OF_PHONES, LanguageModelDecoder
+from w2v_studio.recognition.decoding.emissions import IMPOSSIBLE, emissions, mean_of_runs
+from w2v_studio.recognition.decoding.language_model import LanguageModelDecoder
+from w2v_studio.recognition.decoding.phone_words import LEAST_OF_PHONES
 from w2v_studio.recognition.decoding.settings import DecodingError
 
 ENGLISH = Vocabulary.english()
 PHONES = phone_vocabulary(("AH", "D", "IY", "R", "S", "T"))
 WORDS = {"SEE": ["S IY"], "SEA": ["S IY"], "THE": ["D AH", "D IY"], "SEED": ["S IY D"], "TREE": ["T R IY"], "A": ["AH"]}
 TEXT = "SEE THE SEA\nSEE A TREE\nA SEED\nTHE TREE\nSEE THE SEED\n"
-needs_flashlight = pytest.mark.skipif(not flashlight_text.is_available(), reason="flashlight-text is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +47,6 @@ def said(phones: str, height: float = 10) -> np.ndarray:
     return logits
 
 
-@needs_flashlight
 def test_words_and_times_of_clear_phones(files):
     words = decoder(files).decode(said("- S S IY IY - D AH - - T R R IY IY -"), first_frame=50)
     assert [word.word for word in words] == ["SEE", "THE", "TREE"]
@@ -57,12 +55,10 @@ def test_words_and_times_of_clear_phones(files):
     assert all(word.confidence > 0.9 for word in words)
 
 
-@needs_flashlight
 def test_the_language_model_chooses_between_words_that_sound_alike(files):
     assert text_of(decoder(files).decode(said("S IY - D AH - S IY"))) == "SEE THE SEA"
 
 
-@needs_flashlight
 def test_of_more_words_alike_than_fit_the_likeliest_stay(files, tmp_path, capfd):
     """Listed last, where the tree would have no room left for them."""
     rare = [f"S{letter}" for letter in "ABCDEFGHIJ"]
@@ -73,7 +69,6 @@ def test_of_more_words_alike_than_fit_the_likeliest_stay(files, tmp_path, capfd)
     assert "limit" not in "".join(capfd.readouterr())
 
 
-@needs_flashlight
 def test_a_beginning_of_a_word_is_no_word(files):
     words = decoder(files).decode(said("S IY - D AH - T -"))
     assert [word.word for word in words][:2] == ["SEE", "THE"]
@@ -82,7 +77,6 @@ def test_a_beginning_of_a_word_is_no_word(files):
     assert decoder(files).decode(said("S")[:0]) == []
 
 
-@needs_flashlight
 def test_numbers_that_are_none(files):
     logits = np.full((9, len(ENGLISH) + len(PHONES)), np.nan, np.float32)
     assert all(0 <= word.confidence <= 1 for word in decoder(files, confidence_slope=1.0).decode(logits))
@@ -137,7 +131,6 @@ def _language_model(path):
     return of
 
 
-@needs_flashlight
 @pytest.mark.parametrize("seed", range(8))
 def test_the_best_of_all_texts_is_found(files, seed):
     """Each text of up to three words is scored by CTC's forward sum, by its own code, and an ARPA reader of its own."""
@@ -149,7 +142,7 @@ def test_the_best_of_all_texts_is_found(files, seed):
     weights = {"lm_weight": 0.6, "word_score": -0.3, "prior_weight": 0.3, "log_priors": log_priors, "beam_width": 500}
     words = [word.word for word in decoder(files, **weights).decode(logits)]
     divided = logits[:, len(ENGLISH) :] - np.float32(0.3) * np.array(log_priors, np.float32)
-    given, _ = merge_runs(emissions(divided, PHONES, least=LEAST_OF_PHONES), 0)
+    given, _ = mean_of_runs(emissions(divided, PHONES, least=None), 0, LEAST_OF_PHONES)
     model = _language_model(files / "lm.arpa")
     scored = []
     for count in range(4):
@@ -164,12 +157,18 @@ def test_the_best_of_all_texts_is_found(files, seed):
     assert by_text[tuple(words)] >= scored[0][0] - 0.7, (words, scored[:3])
 
 
-def test_of_a_run_of_frames_the_surest_stays():
+def test_of_a_run_of_frames_the_mean_counts():
     logits = said("- S S - S IY IY IY", 4)[:, len(ENGLISH) :]
     logits[6] *= 2
-    merged, runs = merge_runs(emissions(logits, PHONES, 1.0), 0)
-    assert merged.kept.tolist() == [0, 1, 3, 4, 6] or merged.kept.tolist() == [0, 2, 3, 4, 6]
+    given = emissions(logits, PHONES, 1.0, least=None)
+    merged, runs = mean_of_runs(given, 0, -5.0)
     assert runs.tolist() == [0, 1, 1, 2, 3, 4, 4, 4]
+    log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    rows = [0, slice(1, 3), 3, 4, slice(5, 8)]
+    means = np.stack([np.atleast_2d(log_probs[row]).mean(axis=0) for row in rows])
+    np.testing.assert_allclose(merged.scores, np.where(means < -5, IMPOSSIBLE, means), rtol=1e-5)
+    assert (merged.scores[-1] == IMPOSSIBLE).sum() == len(PHONES) - 1
+    assert (merged.scores[0] > -5).all()
 
 
 def test_phones_need_a_lexicon(files):

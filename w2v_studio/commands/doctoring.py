@@ -80,7 +80,10 @@ def look_at_packages() -> Iterator[Finding]:
     else:
         yield Finding("packages", "good", ", ".join(f"{name} {installed(name)}" for name in PACKAGES))
     if installed("flashlight-text") is None:
-        remedy = "it has no wheels for Python 3.13: use 3.11 or 3.12 for beam search with a language model"
+        remedy = (
+            "it has no wheels for Python 3.13; models that know phones, as small-en does, need it not, for a language "
+            "model beside letters alone use Python 3.11 or 3.12"
+        )
         yield Finding("language models", "note", "flashlight-text is missing", remedy)
     if importlib.util.find_spec("torch") is None:
         remedy = "pip install 'w2v-studio[train,export]' to train and to convert models"

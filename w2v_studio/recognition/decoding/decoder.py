@@ -29,7 +29,9 @@ from w2v_studio.recognition.decoding.settings import DecodingError, DecodingSett
 
 PARTIAL_BEAM = 32
 """Hypotheses for a text that may still change: it is made many times over, and the final one has the full beam. On read
-sentences with small-en, texts just before the final ones had 62 % word errors with it, 58 % with 128, 81 % greedy."""
+sentences with letters, texts just before the final ones had 62 % word errors with it, 58 % with 128, 81 % greedy."""
+PARTIAL_BEAM_OF_PHONES = 100
+"""The same for words by phones, where a wider beam costs less."""
 
 
 class Decoder(Protocol):
@@ -95,7 +97,7 @@ def build_live_decoders(bundle: Bundle, settings: DecodingSettings | None = None
     final = _build(bundle, settings, defaults)
     partial: Decoder = GreedyDecoder(bundle, defaults.confidence_temperature)
     if isinstance(final, LanguageModelDecoder):
-        partial = final.narrower(PARTIAL_BEAM)
+        partial = final.narrower(PARTIAL_BEAM_OF_PHONES if final.by_phones else PARTIAL_BEAM)
     return LiveDecoders(*(_with_hotwords(each, bundle, settings, defaults) for each in (final, partial)))
 
 
@@ -103,9 +105,11 @@ def mode_used(bundle: Bundle, settings: DecodingSettings) -> str:
     """greedy, beam or lm: what `settings` come to with this bundle and what is installed."""
     if settings.mode != "auto":
         return settings.mode
-    is_given = settings.language_model is not None
     # Who names a language model shall hear why it cannot be used; a bundle's own is an extra.
-    return "lm" if is_given or (language_model_file(bundle.folder) is not None and is_available()) else "greedy"
+    if settings.language_model is not None:
+        return "lm"
+    by_phones = bundle.phones is not None and (settings.lexicon or lexicon_file(bundle.folder)) is not None
+    return "lm" if language_model_file(bundle.folder) is not None and (by_phones or is_available()) else "greedy"
 
 
 def _with_hotwords(decoder: Decoder, bundle: Bundle, settings: DecodingSettings, defaults: DecodingDefaults) -> Decoder:

@@ -49,6 +49,11 @@ class LanguageModelDecoder:
             self._search = PhoneWords(phones, language_model, lexicon)
 
     @property
+    def by_phones(self) -> bool:
+        """Whether words are found by their phones."""
+        return isinstance(self._search, PhoneWords)
+
+    @property
     def words(self) -> int:
         """How many words there are."""
         return self._search.words

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +12,14 @@ from engine.__main__ import main as engine
 from engine.text.ctc import text_of
 from engine.text.pronunciation import phone_vocabulary
 from engine.text.vocabulary import Vocabulary
+from w2v_studio.bundles import find_bundle
+from w2v_studio.recognition.decoding import flashlight_text
 from w2v_studio.recognition.decoding.bundle_files import DecodingDefaults
+from w2v_studio.recognition.decoding.decoder import mode_used
 from w2v_studio.recognition.decoding.emissions import IMPOSSIBLE, emissions, mean_of_runs
 from w2v_studio.recognition.decoding.language_model import LanguageModelDecoder
 from w2v_studio.recognition.decoding.phone_words import LEAST_OF_PHONES
-from w2v_studio.recognition.decoding.settings import DecodingError
+from w2v_studio.recognition.decoding.settings import DecodingError, DecodingSettings
 
 ENGLISH = Vocabulary.english()
 PHONES = phone_vocabulary(("AH", "D", "IY", "R", "S", "T"))
@@ -174,3 +179,26 @@ def test_of_a_run_of_frames_the_mean_counts():
 def test_phones_need_a_lexicon(files):
     with pytest.raises(DecodingError, match="needs a lexicon"):
         LanguageModelDecoder(ENGLISH, 0.02, files / "lm.arpa", None, DecodingDefaults(), PHONES)
+
+
+def test_a_bundle_with_phones_needs_no_flashlight_text(files, tmp_path, monkeypatch):
+    """The language model is used by default then, live too, where there is no flashlight-text."""
+
+    def absent(name):
+        raise ImportError(f"No module named {name!r}")
+
+    monkeypatch.setattr(flashlight_text.importlib, "import_module", absent)
+    bundle = find_bundle("small-en")
+    assert mode_used(bundle, DecodingSettings()) == "lm"
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    shutil.copyfile(files / "lm.arpa", folder / "lm.arpa")
+    for changed in (replace(bundle, folder=folder), replace(bundle, card=replace(bundle.card, phones=[]))):
+        assert mode_used(changed, DecodingSettings()) == "greedy"
+    assert text_of(decoder(files).decode(said("S IY - D AH - S IY"))) == "SEE THE SEA"
+
+
+def test_a_binary_language_model_is_refused_for_phones(files, tmp_path):
+    (tmp_path / "lm.bin").write_bytes(b"mmap lm http://kheafield.com/code format version 5\n\0" + bytes(500))
+    with pytest.raises(DecodingError, match=r"lm\.bin.*ARPA"):
+        LanguageModelDecoder(ENGLISH, 0.02, tmp_path / "lm.bin", files / "lexicon.txt", DecodingDefaults(), PHONES)

@@ -114,7 +114,7 @@ def mode_used(bundle: Bundle, settings: DecodingSettings) -> str:
 
 def _with_hotwords(decoder: Decoder, bundle: Bundle, settings: DecodingSettings, defaults: DecodingDefaults) -> Decoder:
     spotter = HotwordSpotter(bundle.vocabulary, settings.hotwords)
-    if not spotter.phrases:
+    if not spotter.phrases or (isinstance(decoder, LanguageModelDecoder) and decoder.by_phones):
         return decoder
     return HotwordDecoder(decoder, spotter, bundle, defaults.confidence_temperature)
 
@@ -146,4 +146,4 @@ def _build(bundle: Bundle, settings: DecodingSettings, defaults: DecodingDefault
     elif phones is None and settings.language_model is not None:
         # A bundle's words spelled by letter are those of its language model.
         lexicon = settings.lexicon
-    return LanguageModelDecoder(bundle.vocabulary, bundle.stride_s, model, lexicon, weights, phones)
+    return LanguageModelDecoder(bundle.vocabulary, bundle.stride_s, model, lexicon, weights, phones, settings.hotwords)

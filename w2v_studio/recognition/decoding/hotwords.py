@@ -11,6 +11,7 @@ frames     T H E | K A T | S A T         greedy words      THE  KAT  SAT
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,15 @@ BOOST_PER_LETTER = 0.8
 LEAST_LETTERS = 2
 
 
+def refuse_too_many(hotwords: Sequence[Hotword]) -> None:
+    """Raise DecodingError for more than MOST_PHRASES."""
+    if len(hotwords) > MOST_PHRASES:
+        raise DecodingError(
+            f"{len(hotwords)} hotwords are more than {MOST_PHRASES}: more of them spoil the other words; keep "
+            f"those that are said often and heard wrongly"
+        )
+
+
 class HotwordSpotter:
     """Looks for up to 200 phrases. `unusable` lists those that this model's letters cannot spell.
 
@@ -37,11 +47,7 @@ class HotwordSpotter:
     """
 
     def __init__(self, vocabulary: Vocabulary, hotwords: tuple[Hotword, ...]) -> None:
-        if len(hotwords) > MOST_PHRASES:
-            raise DecodingError(
-                f"{len(hotwords)} hotwords are more than {MOST_PHRASES}: more of them spoil the other words; keep "
-                f"those that are said often and heard wrongly"
-            )
+        refuse_too_many(hotwords)
         self._vocabulary = vocabulary
         self._separator = (
             vocabulary.tokens.index(vocabulary.separator) if vocabulary.separator in vocabulary.tokens else -1

@@ -17,15 +17,16 @@ from w2v_studio.recognition.decoding.calibration import platt
 from w2v_studio.recognition.decoding.emissions import LARGEST
 from w2v_studio.recognition.decoding.letter_words import LetterWords
 from w2v_studio.recognition.decoding.phone_words import PhoneWords
-from w2v_studio.recognition.decoding.settings import DecodingError
+from w2v_studio.recognition.decoding.settings import DecodingError, Hotword
 
 
 class LanguageModelDecoder:
     """Words of a lexicon that sound and language model like best together.
 
     They are spelled in the letters of `vocabulary` (LetterWords), or in `phones`, whose columns of the logits follow
-    those of the letters (PhoneWords). `weights` holds lm_weight, word_score, unknown_word_score, the tokens' priors and
-    their weight, the beam's width and the confidence's temperature. Raises DecodingError.
+    those of the letters (PhoneWords, where `hotwords` are words too). `weights` holds lm_weight, word_score,
+    unknown_word_score, the tokens' priors and their weight, the beam's width and the confidence's temperature. Raises
+    DecodingError.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class LanguageModelDecoder:
         lexicon: Path | None,
         weights: DecodingDefaults,
         phones: Vocabulary | None = None,
+        hotwords: tuple[Hotword, ...] = (),
     ) -> None:
         self._tokens, self._stride_s = phones or vocabulary, stride_s
         self._columns = slice(len(vocabulary)) if phones is None else slice(len(vocabulary), None)
@@ -46,7 +48,7 @@ class LanguageModelDecoder:
         elif lexicon is None:
             raise DecodingError("decoding by phones needs a lexicon, lines of WORD<tab>P H O N E S: give one")
         else:
-            self._search = PhoneWords(phones, language_model, lexicon)
+            self._search = PhoneWords(phones, language_model, lexicon, hotwords)
 
     @property
     def by_phones(self) -> bool:

@@ -12,7 +12,9 @@ from w2v_studio.recognition.decoding.bundle_files import DecodingDefaults
 from w2v_studio.recognition.decoding.emissions import emissions, mean_of_runs
 from w2v_studio.recognition.decoding.lexicon import read_lexicon
 from w2v_studio.recognition.decoding.ngram_states import NgramStates
+from w2v_studio.recognition.decoding.settings import Hotword
 from w2v_studio.recognition.decoding.spans import Span
+from w2v_studio.recognition.decoding.spoken_hotwords import SpokenHotword, spoken_hotwords
 from w2v_studio.recognition.decoding.word_search import NO_WORD, SearchWeights, WordSearch
 from w2v_studio.recognition.decoding.word_tree import WordTree
 
@@ -22,16 +24,32 @@ letters: with a half-trained small-en -5 gave 57.6 % word errors, -6.5 55.7 %, -
 
 
 class PhoneWords:
-    """The lexicon's words, which are all there are, priced by an ARPA file. Raises DecodingError."""
+    """The lexicon's words and hotwords, which are all there are, priced by an ARPA file. Raises DecodingError."""
 
-    def __init__(self, phones: Vocabulary, language_model: Path, lexicon: Path) -> None:
+    def __init__(
+        self, phones: Vocabulary, language_model: Path, lexicon: Path, hotwords: tuple[Hotword, ...] = ()
+    ) -> None:
         self._phones = phones
         spellings = read_lexicon(lexicon, phones)
         model = NgramStates(language_model)
-        self._names = list(spellings)
-        numbers = np.array([model.word(name) for name in self._names], np.int32)
-        worth, _ = model.score(np.full(len(numbers), model.start, np.int32), numbers)
-        self._search = WordSearch(WordTree([*spellings.values()], worth), model, numbers, phones.blank)
+        self._names = [*spellings]
+        ways, lifts = [*spellings.values()], [0.0] * len(spellings)
+        self._phrases: dict[str, SpokenHotword] = {}
+        places = {word: place for place, word in enumerate(spellings)} if hotwords else {}
+        for hotword in spoken_hotwords(hotwords, spellings, phones):
+            name = " ".join(hotword.words)
+            if name not in places:
+                places[name] = len(ways)
+                self._names.append(name)
+                ways.append(hotword.ways)
+                lifts.append(0.0)
+                self._phrases[name] = hotword
+            lifts[places[name]] = hotword.lift
+        # What follows a phrase follows its last word.
+        numbers = np.array([model.word(name.rpartition(" ")[2]) for name in self._names], np.int32)
+        lifted = np.array(lifts, np.float32)
+        worth = model.score(np.full(len(numbers), model.start, np.int32), numbers)[0] + lifted
+        self._search = WordSearch(WordTree(ways, worth), model, numbers, lifted, phones.blank)
 
     @property
     def words(self) -> int:
@@ -47,7 +65,10 @@ class PhoneWords:
         found = self._search.best(given.scores, wanted)
         path = given.whole_path(found.tokens[runs], self._phones.blank)
         ended = (found.words != NO_WORD).nonzero()[0]
-        ends = given.kept[runs.searchsorted(ended, side="right") - 1] + 1
+        # A word's last phone may go on after it was taken for the end.
+        changes = np.append((found.tokens[1:] != found.tokens[:-1]).nonzero()[0], len(found.tokens) - 1)
+        last = changes[changes.searchsorted(ended)]
+        ends = given.kept[runs.searchsorted(last, side="right") - 1] + 1
         # What follows the last word is the beginning of one that never came to its end.
         path[ends[-1] if len(ends) else 0 :] = self._phones.blank
         return path, self._spans(path, [self._names[word] for word in found.words[ended].tolist()], ends)
@@ -56,4 +77,21 @@ class PhoneWords:
         """Words that end before the frames `ends` (words,); each begins with the first phone after the one before."""
         sounds = (path != self._phones.blank).nonzero()[0]
         starts = sounds[sounds.searchsorted([0, *ends[:-1]])] if len(ends) else []
-        return [Span(*columns) for columns in zip(names, map(int, starts), map(int, ends), strict=True)]
+        spans = []
+        for name, start, end in zip(names, map(int, starts), map(int, ends), strict=True):
+            if name in self._phrases:
+                spans += self._words_of(self._phrases[name], path, start, end)
+            else:
+                spans.append(Span(name, start, end))
+        return spans
+
+    def _words_of(self, phrase: SpokenHotword, path: NDArray[np.intp], start: int, end: int) -> list[Span]:
+        """The words of a phrase between two frames, parted where the way that the path takes parts them."""
+        inside = path[start:end]
+        begins = (inside != self._phones.blank) & np.append(True, inside[1:] != inside[:-1])
+        way = phrase.ways.index(inside[begins].tolist())
+        cuts = begins.nonzero()[0][phrase.beginnings[way]]
+        sounds = (inside != self._phones.blank).nonzero()[0]
+        ends = sounds[sounds.searchsorted([*cuts[1:], len(inside)]) - 1] + 1
+        columns = phrase.words, (start + cuts).tolist(), (start + ends).tolist()
+        return [Span(*column) for column in zip(*columns, strict=True)]

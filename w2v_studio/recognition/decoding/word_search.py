@@ -74,10 +74,20 @@ class _Step:
 
 
 class WordSearch:
-    """Search in `tree`, whose word w is word `numbers[w]` of `model`. Keeps no state between calls."""
+    """Search in `tree`, whose word w is word `numbers[w]` of `model`, `lifts[w]` (natural log) likelier than it says.
 
-    def __init__(self, tree: WordTree, model: NgramStates, numbers: NDArray[np.int32], blank: int) -> None:
-        self._tree, self._model, self._numbers, self._blank = tree, model, numbers, blank
+    Keeps no state between calls.
+    """
+
+    def __init__(
+        self,
+        tree: WordTree,
+        model: NgramStates,
+        numbers: NDArray[np.int32],
+        lifts: NDArray[np.float32],
+        blank: int,
+    ) -> None:
+        self._tree, self._model, self._numbers, self._lifts, self._blank = tree, model, numbers, lifts, blank
         self._token_count = max(int(tree.tokens.max(initial=0)), blank) + 1
 
     def best(self, scores: NDArray[np.float32], weights: SearchWeights) -> Spoken:
@@ -134,6 +144,7 @@ class WordSearch:
         ender, place = _ranges(tree.first_word[child], tree.first_word[child + 1])
         word, begun = tree.words[place], origin[ender]
         said, after = self._model.score(beam.histories[begun], self._numbers[word])
+        said += self._lifts[word]
         price = weights.lm_weight * (said - tree.best[beam.nodes[begun]]) + weights.word_score
         gone = origin[inner]
         text = beam.texts[begun] * TEXT_FACTOR + word + 1

@@ -19,7 +19,7 @@ from w2v_studio.recognition.decoding.decoder import mode_used
 from w2v_studio.recognition.decoding.emissions import IMPOSSIBLE, emissions, mean_of_runs
 from w2v_studio.recognition.decoding.language_model import LanguageModelDecoder
 from w2v_studio.recognition.decoding.phone_words import LEAST_OF_PHONES
-from w2v_studio.recognition.decoding.settings import DecodingError, DecodingSettings
+from w2v_studio.recognition.decoding.settings import DecodingError, DecodingSettings, Hotword
 
 ENGLISH = Vocabulary.english()
 PHONES = phone_vocabulary(("AH", "D", "IY", "R", "S", "T"))
@@ -202,3 +202,51 @@ def test_a_binary_language_model_is_refused_for_phones(files, tmp_path):
     (tmp_path / "lm.bin").write_bytes(b"mmap lm http://kheafield.com/code format version 5\n\0" + bytes(500))
     with pytest.raises(DecodingError, match=r"lm\.bin.*ARPA"):
         LanguageModelDecoder(ENGLISH, 0.02, tmp_path / "lm.bin", files / "lexicon.txt", DecodingDefaults(), PHONES)
+
+
+def with_hotwords(files, *hotwords):
+    given = (ENGLISH, 0.02, files / "lm.arpa", files / "lexicon.txt", DecodingDefaults(), PHONES)
+    return LanguageModelDecoder(*given, tuple(Hotword(*each) for each in hotwords))
+
+
+def test_hotwords_are_words_that_are_likelier(files):
+    logits = said("S IY - D AH - S IY")
+    assert text_of(decoder(files).decode(logits)) == "SEE THE SEA"
+    assert text_of(with_hotwords(files, ("see", 4.0)).decode(logits)) == "SEE THE SEE"
+    assert text_of(with_hotwords(files, ("see", 0.0)).decode(logits)) == "SEE THE SEA"
+
+
+def test_hotwords_that_the_lexicon_lacks_are_spoken_by_its_rules(files, tmp_path):
+    lexicon = "SEE\tS IY\nTREE\tT R IY\nSTREET\tS T R IY T\nREED\tR IY D\nDEED\tD IY D\n"
+    (tmp_path / "lexicon.txt").write_text(lexicon)
+    given = (ENGLISH, 0.02, files / "lm.arpa", tmp_path / "lexicon.txt", DecodingDefaults(), PHONES)
+    logits = said("S IY - T - R - IY - T")
+    assert text_of(LanguageModelDecoder(*given).decode(logits)) == "SEE TREE"
+    words = LanguageModelDecoder(*given, (Hotword("treet", 3.0),)).decode(logits)
+    assert text_of(words) == "SEE TREET"
+    assert [round(word.start_s / 0.02) for word in words] == [0, 3]
+    assert all(0 < word.confidence <= 1 for word in words)
+
+
+def test_words_of_a_hotword_phrase_are_words_of_their_own(files):
+    logits = said("S IY D - T R IY - D AH")
+    assert text_of(with_hotwords(files, ("seed tree", 2.0)).decode(logits)) == "SEED TREE THE"
+    words = with_hotwords(files, ("the seed", 3.0)).decode(said("S IY D D IY IY - S S IY IY - D AH"))
+    spans = [(word.word, round(word.start_s / 0.02), round(word.end_s / 0.02)) for word in words]
+    assert spans == [("SEE", 0, 2), ("THE", 2, 6), ("SEED", 7, 13), ("A", 13, 14)]
+
+
+def test_too_many_hotwords_are_refused_for_phones_too(files):
+    with pytest.raises(DecodingError, match="201 hotwords"):
+        with_hotwords(files, *[("see",)] * 201)
+    assert text_of(with_hotwords(files, ("1234",), ("x",)).decode(said("S IY"))) in ("SEE", "SEA")
+
+
+def test_a_last_phone_that_goes_on_is_part_of_its_word(files):
+    """In the third frame IY is only the second best, after a T that no word has there."""
+    logits = said("S IY T IY - D AH")
+    logits[2, len(ENGLISH) + PHONES.tokens.index("IY")] = 9.9
+    words = with_hotwords(files, ("see the", 1.0)).decode(logits)
+    frames = [(word.word, round(word.start_s / 0.02), round(word.end_s / 0.02)) for word in words]
+    assert frames == [("SEE", 0, 4), ("THE", 5, 7)]
+    assert [word.end_s for word in decoder(files).decode(logits[:4])] == [pytest.approx(0.08)]

@@ -85,7 +85,7 @@ def arpa(request, tmp_path_factory):
 def search_with(model):
     numbers = np.array([model.word(name) for name in WORDS], np.int32)
     worth, _ = model.score(np.full(len(numbers), model.start, np.int32), numbers)
-    return WordSearch(WordTree([*WORDS.values()], worth), model, numbers, blank=0)
+    return WordSearch(WordTree([*WORDS.values()], worth), model, numbers, np.zeros_like(worth), blank=0)
 
 
 def random_scores(seed, frames=7, sharpness=2.0):

@@ -8,7 +8,7 @@ BUNDLE/
   context.onnx     latents, time_mask (batch, frames) bool, frame_lengths (batch) i64
                    -> contexts (batch, frames, channels) f32, logits (batch, frames, tokens) f32: of the letters of
                    vocab.json, and after them, where the card lists phones, of a blank of theirs and the phones
-  decoding.json, lm.arpa.gz, lexicon.txt.gz  for decoding, where there are any
+  decoding.json, lm.npz, lexicon.txt.gz  for decoding, where there are any (docs/library.md)
   trainable.pt     on request: what a checkpoint of the engine has beside the graphs' weights; the app never opens it
 """
 
@@ -38,7 +38,7 @@ FEATURES_FILE = "features.onnx"
 CONTEXT_FILE = "context.onnx"
 BUNDLE_FILES = (CARD_FILE, VOCABULARY_FILE, FEATURES_FILE, CONTEXT_FILE)
 DECODING_FILE = "decoding.json"
-LANGUAGE_MODEL_FILES = ("lm.bin", "lm.arpa.gz", "lm.arpa")
+LANGUAGE_MODEL_FILES = ("lm.npz", "lm.bin", "lm.arpa.gz", "lm.arpa")
 
 MOST_PHONES = 1000
 LARGEST_TEXT_BYTES = 4_000_000

@@ -18,11 +18,12 @@ def add_commands(commands: Any) -> None:
     command = commands.add_parser(
         "build-lm",
         help="make a word language model of plain text",
-        description="Count the n-grams of texts and write a Kneser-Ney model as an ARPA file, which w2v-studio decodes "
-        "with. Texts are UTF-8 (.txt, .gz, .xz), or manifests (.tsv), whose transcripts count.",
+        description="Count the n-grams of texts and write a Kneser-Ney model, which w2v-studio decodes with: an ARPA "
+        "file, or for models that know phones .npz, which is smaller. Texts are UTF-8 (.txt, .gz, .xz), or manifests "
+        "(.tsv), whose transcripts count.",
     )
     command.add_argument("texts", nargs="+", type=Path, metavar="TEXT")
-    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the model, .arpa or .arpa.gz")
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the model, .arpa, .arpa.gz or .npz")
     command.add_argument("--order", type=int, default=3, metavar="N", help="longest n-grams (default 3)")
     command.add_argument(
         "--prune",
@@ -59,6 +60,7 @@ def build(arguments: argparse.Namespace) -> int:
     from engine.text.ngram.corpus import Normalizer, TextError, numbered, read_corpus
     from engine.text.ngram.counts import count_ngrams
     from engine.text.ngram.kneser_ney import estimate, to_model
+    from engine.text.ngram.packed import SUFFIX, write_packed
     from engine.text.ngram.pruning import prune
     from engine.text.vocabulary import Vocabulary
 
@@ -81,7 +83,7 @@ def build(arguments: argparse.Namespace) -> int:
         del counts, estimates
         tell(f"n-grams kept: {_sizes(len(grams) for grams in model.grams)}")
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        write_arpa(arguments.out, model)
+        (write_packed if arguments.out.suffix == SUFFIX else write_arpa)(arguments.out, model)
         tell(f"wrote {arguments.out}, {arguments.out.stat().st_size / 1e6:.1f} MB")
         if arguments.lexicon:
             arguments.lexicon.parent.mkdir(parents=True, exist_ok=True)
@@ -124,5 +126,5 @@ def _check(arguments: argparse.Namespace) -> None:
     for path in [*arguments.texts, *arguments.held_out]:
         if not path.is_file():
             raise UsageError(f"there is no file {path}")
-    if not arguments.out.name.endswith((".arpa", ".arpa.gz")):
-        raise UsageError(f"--out {arguments.out} must end in .arpa or .arpa.gz")
+    if not arguments.out.name.endswith((".arpa", ".arpa.gz", ".npz")):
+        raise UsageError(f"--out {arguments.out} must end in .arpa, .arpa.gz or .npz")

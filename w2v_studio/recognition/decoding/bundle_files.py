@@ -2,7 +2,7 @@
 
 BUNDLE/
   decoding.json    DecodingDefaults: measured with this model on recordings kept out of its training
-  lm.arpa.gz       word language model (also lm.arpa, or lm.bin in KenLM's binary format)
+  lm.arpa.gz       word language model (also lm.arpa; for letters lm.bin in KenLM's binary format; for phones lm.npz)
   lexicon.txt      WORD<tab>L E T T E R S |, a line each; without it, the language model's words spelled by letter.
                    Of a model that knows phones, WORD<tab>P H O N E S (also lexicon.txt.gz)
 """

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.text.ctc import Word, decode_words
+from engine.text.ngram.packed import SUFFIX
 from engine.text.pronunciation import lexicon_file
 from export.bundle import LANGUAGE_MODEL_FILES, Bundle
 from w2v_studio.recognition.decoding.bundle_files import (
@@ -109,7 +110,9 @@ def mode_used(bundle: Bundle, settings: DecodingSettings) -> str:
     if settings.language_model is not None:
         return "lm"
     by_phones = bundle.phones is not None and (settings.lexicon or lexicon_file(bundle.folder)) is not None
-    return "lm" if language_model_file(bundle.folder) is not None and (by_phones or is_available()) else "greedy"
+    own = language_model_file(bundle.folder)
+    fits = own is not None and (by_phones or (own.suffix != SUFFIX and is_available()))
+    return "lm" if fits else "greedy"
 
 
 def _with_hotwords(decoder: Decoder, bundle: Bundle, settings: DecodingSettings, defaults: DecodingDefaults) -> Decoder:

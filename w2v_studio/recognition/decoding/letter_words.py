@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.text.ctc import words_of_path
+from engine.text.ngram.packed import SUFFIX
 from engine.text.vocabulary import Vocabulary
 from w2v_studio.recognition.decoding import flashlight_text
 from w2v_studio.recognition.decoding.bundle_files import DecodingDefaults
@@ -35,6 +36,11 @@ class LetterWords:
     """
 
     def __init__(self, vocabulary: Vocabulary, language_model: Path, lexicon: Path | None) -> None:
+        if language_model.suffix == SUFFIX:
+            raise DecodingError(
+                f"{language_model} is for models that know phones, and this one decodes letters: make an ARPA file "
+                "with w2v-engine build-lm"
+            )
         self._vocabulary = vocabulary
         module = flashlight_text.load_module()
         if lexicon is not None:

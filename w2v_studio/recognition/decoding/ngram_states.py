@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.text.ngram.packed import SUFFIX, Level, PackedModelError, read_packed
 from w2v_studio.recognition.decoding.settings import DecodingError
 
 LN_10 = np.log(10)
@@ -24,25 +25,34 @@ Nodes = NDArray[np.int32]
 
 
 class NgramStates:
-    """The model of an ARPA file (.gz too). Raises DecodingError for a file of another kind."""
+    """The model of a file that build-lm wrote (.npz), or of an ARPA file (.gz too). Raises DecodingError."""
 
     def __init__(self, path: Path) -> None:
-        sections = _read(path)
-        names = [name.decode("utf-8", "replace") for name in sections[0].words]
+        if path.suffix == SUFFIX:
+            names, levels = _read_packed(path)
+            sections = []
+        else:
+            sections = _read(path)
+            names = [name.decode("utf-8", "replace") for name in sections[0].words]
+            levels = [Level(np.zeros(0, np.int64), np.zeros(0, np.int64), sections[0].log_probs, sections[0].backoffs)]
         self.words = {name: place for place, name in enumerate(names)}
         self._size = len(names) + 1
-        keys = [np.zeros(0, np.int64)]
-        log_probs = [np.zeros(1, np.float32), sections[0].log_probs]
-        backoffs = [np.zeros(1, np.float32), sections[0].backoffs]
+        self._keys = np.zeros(0, np.int64)
+        self._log_probs = np.append(np.zeros(1, np.float32), levels[0].log_prob)
+        self._backoffs = np.append(np.zeros(1, np.float32), levels[0].backoff)
         if UNKNOWN not in self.words:
             self.words[UNKNOWN] = len(names)
-            log_probs.append(np.array([UNKNOWN_LOG10], np.float32))
-            backoffs.append(np.zeros(1, np.float32))
+            self._log_probs = np.append(self._log_probs, np.float32(UNKNOWN_LOG10))
+            self._backoffs = np.append(self._backoffs, np.float32(0))
             self._size += 1
-        index = {name: place for place, name in enumerate(sections[0].words)}
-        self._keys = np.zeros(0, np.int64)
-        self._first = self._size  # the node of the first key
-        levels = [self._size]
+        self._first = self._size
+        """The node of the first key."""
+        begins = [1, self._size]
+        for level in levels[1:]:
+            # Beginnings are nodes of the level before, in the same order.
+            self._add(level.prefix + begins[-2], level.word, level.log_prob, level.backoff)
+            begins.append(len(self._log_probs))
+        index = {name: place for place, name in enumerate(sections[0].words)} if sections else {}
         for order, section in enumerate(sections[1:], 2):
             rows = section.rows(index, order, path)
             parents = rows[:, 0] + 1
@@ -50,20 +60,30 @@ class NgramStates:
                 parents = self._find(parents, rows[:, column])
                 if (parents < 0).any():
                     raise DecodingError(f"{path} has {order}-grams whose beginnings it lacks: it is damaged")
-            own = parents.astype(np.int64) * self._size + rows[:, -1]
-            ranks = np.argsort(own, kind="stable")
-            keys.append(own[ranks])
-            log_probs.append(section.log_probs[ranks])
-            backoffs.append(section.backoffs[ranks])
-            # Longer ones have higher parents, so the keys of all lengths together are in order.
-            self._keys = np.concatenate(keys)
-            levels.append(self._first + len(self._keys))
-        self._log_probs = np.concatenate(log_probs) * np.float32(LN_10)
-        self._backoffs = np.concatenate(backoffs) * np.float32(LN_10)
-        self._link(levels)
-        self.order = len(sections)
+            self._add(parents, rows[:, -1], section.log_probs, section.backoffs)
+            begins.append(len(self._log_probs))
+        self._log_probs *= np.float32(LN_10)
+        self._backoffs *= np.float32(LN_10)
+        self._link(begins[1:])
+        self.order = len(begins) - 1
         self.nodes = len(self._log_probs)
         self.start = int(self._states[1 + self.words[BEGIN]]) if BEGIN in self.words else 0
+
+    def _add(
+        self,
+        parents: NDArray[np.integer],
+        words: NDArray[np.integer],
+        log_probs: NDArray[np.float32],
+        backoffs: NDArray[np.float32],
+    ) -> None:
+        """Nodes one word longer than those before. As their parents come later than others', keys stay in order."""
+        keys = parents.astype(np.int64) * self._size + words
+        if (keys[1:] < keys[:-1]).any():
+            ranks = np.argsort(keys, kind="stable")
+            keys, log_probs, backoffs = keys[ranks], log_probs[ranks], backoffs[ranks]
+        self._keys = np.concatenate((self._keys, keys))
+        self._log_probs = np.concatenate((self._log_probs, log_probs))
+        self._backoffs = np.concatenate((self._backoffs, backoffs))
 
     def word(self, name: str) -> int:
         """The word's number, that of the unknown word for what the model lacks."""
@@ -161,6 +181,15 @@ def _is_number(field: bytes) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _read_packed(path: Path) -> tuple[list[str], list[Level]]:
+    try:
+        return read_packed(path)
+    except FileNotFoundError as error:
+        raise DecodingError(f"there is no language model {path}") from error
+    except (OSError, PackedModelError) as error:
+        raise DecodingError(f"{path} cannot be read as a language model ({error})") from error
 
 
 def _read(path: Path) -> list[_Section]:

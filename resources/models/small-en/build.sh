@@ -79,7 +79,7 @@ uv run w2v-export "$out/$last" --out "$out/small-en" --weights fp16 --trainable 
     --description "English, open vocabulary: read sentences and digits, with many errors; see RECIPE.md"
 uv run python "$here/digit_strings.py" > "$out/digit-strings.txt"
 uv run w2v-engine build-lm "$text"/*.txt.xz "$books/train.tsv" "$speech/speechocean762/train.tsv" \
-    "$speech/digits/train.tsv" "$out/digit-strings.txt" --order 3 --prune 0,0,1 --entropy 1e-7 --out "$out/small-en/lm.arpa.gz" \
+    "$speech/digits/train.tsv" "$out/digit-strings.txt" --order 4 --prune 0,0,1,1 --entropy 1e-8 --out "$out/small-en/lm.npz" \
     --held-out "$books/valid.tsv" "$speech/speechocean762/valid.tsv"
 uv run w2v-studio tune --bundle "$out/small-en" --beam-width 400 \
     --data "$books/valid.tsv" "$speech/speechocean762/valid.tsv"

@@ -34,8 +34,8 @@ class DecodingSettings:
     """How texts are decoded; those of live recognition that may still change as `decoder.build_live_decoders` says.
 
     `language_model` (ARPA, .gz too; KenLM binary for letters, .npz for phones) and `lexicon` (WORD<tab>L E T T E R S |
-    or P H O N E S): None takes the bundle's own. `beam_width` (hypotheses), `lm_weight` and `word_score`: None takes the bundle's, or the defaults of
-    decoding.bundle_files.
+    or P H O N E S): None takes the bundle's own. `beam_width` (hypotheses), `lm_weight` and `word_score`: None takes
+    the bundle's, or the defaults of decoding.bundle_files.
     """
 
     mode: str = "auto"

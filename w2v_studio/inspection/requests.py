@@ -7,6 +7,7 @@ meanwhile recognises a stale one.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ from w2v_studio.inspection.analysis import (
     spectrogram,
 )
 from w2v_studio.inspection.clip import Clip, Page, make_clip
+from w2v_studio.recognition.decoding.decoder import Decoder, build_decoder, mode_used
+from w2v_studio.recognition.decoding.settings import DecodingError, DecodingSettings
 from w2v_studio.recognition.sessions import Recognizer
 from w2v_studio.recognition.transcribe import FileAnalysis, analyse
 
@@ -147,14 +150,29 @@ class MaskedRequest:
 Request = ClipRequest | SpectrogramRequest | CodesRequest | MaskedRequest
 
 
+@lru_cache(maxsize=1)
+def _decoder(recognizer: Recognizer) -> Decoder | None:
+    """With the bundle's language model; None where it has none, or one that cannot be used."""
+    if mode_used(recognizer.bundle, DecodingSettings()) != "lm":
+        return None
+    try:
+        return build_decoder(recognizer.bundle)
+    except DecodingError:
+        return None
+
+
 def letters_of(recognizer: Recognizer, analysis: FileAnalysis, page: Page) -> Letters:
-    """Probabilities, words and phones of a page's analysis, on the recording's clock."""
-    bundle = recognizer.bundle
+    """Probabilities, words and phones of a page's analysis, on the recording's clock.
+
+    Words are those of the bundle's language model, as in dictation, where it has one.
+    """
+    bundle, decoder = recognizer.bundle, _decoder(recognizer)
+    heard = decoder.decode(analysis.all_logits) if decoder is not None and analysis.words else analysis.words
     phones: list[Word] = []
     if bundle.phones is not None:
         phones = likely_tokens(analysis.all_logits[:, len(bundle.vocabulary) :], bundle.phones, bundle.stride_s)
     words, sounds = (
         tuple(replace(one, start_s=one.start_s + page.start_s, end_s=one.end_s + page.start_s) for one in found)
-        for found in (analysis.words, phones)
+        for found in (heard, phones)
     )
     return Letters(letter_probabilities(analysis.logits), words, sounds)

@@ -31,7 +31,7 @@ from w2v_studio.recognition.decoding.settings import DecodingError, DecodingSett
 PARTIAL_BEAM = 32
 """Hypotheses for a text that may still change: it is made many times over, and the final one has the full beam. On read
 sentences with letters, texts just before the final ones had 62 % word errors with it, 58 % with 128, 81 % greedy."""
-PARTIAL_BEAM_OF_PHONES = 100
+PARTIAL_BEAM_OF_PHONES = 64
 """The same for words by phones, where a wider beam costs less."""
 
 

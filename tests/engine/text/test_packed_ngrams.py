@@ -75,6 +75,7 @@ def test_it_is_smaller_and_scores_alike(files):
     [
         ("2.counts", lambda counts: counts[:-1]),
         ("2.counts", lambda counts: counts + np.uint8(1)),
+        ("2.counts", lambda counts: counts.astype(np.int64) + 2**50),  # would not fit into any memory
         ("3.leaps", lambda leaps: leaps + np.uint8(9)),
         ("3.log_probs", lambda codes: codes[:-2]),
         ("3.log_prob_values", lambda values: values[:7]),
@@ -105,6 +106,21 @@ def test_other_files_are_refused(files, tmp_path):
             NgramStates(tmp_path / f"{name}.npz")
     with pytest.raises(DecodingError, match="there is no language model"):
         NgramStates(tmp_path / "nowhere.npz")
+
+
+def test_bytes_that_changed_are_noticed(files, tmp_path):
+    """In what is packed. Names and times in the archive stand in it twice, or do not matter."""
+    whole = (files / "lm.npz").read_bytes()
+    with zipfile.ZipFile(files / "lm.npz") as archive:
+        entries = [entry for entry in archive.infolist() if entry.compress_size > 300]
+    assert len(entries) > 8
+    for entry in entries:
+        place = entry.header_offset + 200
+        torn = bytearray(whole)
+        torn[place : place + 4] = bytes(255 - byte for byte in torn[place : place + 4])
+        (tmp_path / "lm.npz").write_bytes(torn)
+        with pytest.raises(DecodingError):
+            NgramStates(tmp_path / "lm.npz")
 
 
 def test_absurd_sizes_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):

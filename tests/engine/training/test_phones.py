@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
 
 from engine import config as configuration
 from engine.config import RunConfig
@@ -19,8 +20,8 @@ from engine.data.manifest import read_manifest
 from engine.events import CONFIG_FILE, Evaluation, Failed, Finished, Warned
 from engine.text.error_rate import error_rates
 from engine.text.pronunciation import Pronunciations
-from engine.training.checkpoint import build_ctc_model, find_checkpoint, letters_alone, load_checkpoint
-from engine.training.session import build_learner, evaluate_checkpoint
+from engine.training.checkpoint import Checkpoint, build_ctc_model, find_checkpoint, letters_alone, load_checkpoint
+from engine.training.session import Learner, build_learner, evaluate_checkpoint
 from export.trainable import without_training
 
 Build = Callable[..., RunConfig]
@@ -144,6 +145,15 @@ def test_a_lexicon_that_is_not_there_is_named(tmp_path: Path, small_run: Build, 
     assert "nowhere" in ended.message
 
 
+def _outputs(small: Checkpoint, run: RunConfig) -> tuple[Tensor, Learner, Tensor]:
+    """Logits of a checkpoint, what a run makes of it, and the logits of that."""
+    waveform = torch.randn(2, 16000, generator=torch.Generator().manual_seed(1)) * 0.1
+    with torch.no_grad():
+        before = build_ctc_model(small).eval()(waveform)[0]
+        grown = build_learner(run)
+        return before, grown, grown.objective.model.eval()(waveform)[0]
+
+
 def test_new_layers_change_nothing_and_learn(tmp_path: Path, small_run: Build, train: Train) -> None:
     pre = "model.layer_norm_first=true"
     assert isinstance(train(small_run("finetune", pre, "loop.updates=2"), tmp_path / "first"), Finished)
@@ -151,11 +161,7 @@ def test_new_layers_change_nothing_and_learn(tmp_path: Path, small_run: Build, t
     run = small_run(
         "finetune", pre, f"ctc.checkpoint={tmp_path / 'first'}", f"ctc.layers={small.config.model.layers + 2}"
     )
-    waveform = torch.randn(2, 16000, generator=torch.Generator().manual_seed(1)) * 0.1
-    with torch.no_grad():
-        before = build_ctc_model(small).eval()(waveform)[0]
-        grown = build_learner(run)
-        after = grown.objective.model.eval()(waveform)[0]
+    before, grown, after = _outputs(small, run)
     assert torch.allclose(before, after, atol=1e-5)
     assert grown.run.model.layers == small.config.model.layers + 2
     assert isinstance(train(run, tmp_path / "second"), Finished)
@@ -175,11 +181,7 @@ def test_new_feed_forward_units_change_nothing_and_learn(
     small = load_checkpoint(tmp_path / "first/checkpoints/step-00000002.pt")
     units = small.config.model.ffn_dim
     run = small_run("finetune", norm, f"ctc.checkpoint={tmp_path / 'first'}", f"ctc.ffn_dim={units + 7}")
-    waveform = torch.randn(2, 16000, generator=torch.Generator().manual_seed(1)) * 0.1
-    with torch.no_grad():
-        before = build_ctc_model(small).eval()(waveform)[0]
-        grown = build_learner(run)
-        after = grown.objective.model.eval()(waveform)[0]
+    before, grown, after = _outputs(small, run)
     assert torch.allclose(before, after, atol=1e-5)
     assert grown.run.model.ffn_dim == units + 7
     assert isinstance(train(run, tmp_path / "second"), Finished)

@@ -116,8 +116,10 @@ def mode_used(bundle: Bundle, settings: DecodingSettings) -> str:
 
 
 def _with_hotwords(decoder: Decoder, bundle: Bundle, settings: DecodingSettings, defaults: DecodingDefaults) -> Decoder:
+    if isinstance(decoder, LanguageModelDecoder) and decoder.by_phones:
+        return decoder  # they are words of its search
     spotter = HotwordSpotter(bundle.vocabulary, settings.hotwords)
-    if not spotter.phrases or (isinstance(decoder, LanguageModelDecoder) and decoder.by_phones):
+    if not spotter.phrases:
         return decoder
     return HotwordDecoder(decoder, spotter, bundle, defaults.confidence_temperature)
 

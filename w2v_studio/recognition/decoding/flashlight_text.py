@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,18 +35,9 @@ def load_module(name: str = "decoder") -> Any:
         ) from error
 
 
-@dataclass(frozen=True, eq=False)
-class BestPath:
-    """The best hypothesis: a token for each kept frame (kept,), and the word that ends there, or a negative number."""
-
-    tokens: NDArray[np.intp]
-    words: NDArray[np.intp]
-
-
-def best_path(decoder: Any, given: Emissions) -> BestPath:
-    """The best hypothesis of a LexiconDecoder."""
+def best_path(decoder: Any, given: Emissions) -> NDArray[np.intp]:
+    """The best hypothesis of a LexiconDecoder: a token for each kept frame (kept,)."""
     scores = given.scores
     frames, tokens = scores.shape
-    best = decoder.decode(scores.ctypes.data, frames, tokens)[0]
     # One token before the first frame and one after the last are the search's own.
-    return BestPath(np.array(best.tokens[1 : frames + 1], np.intp), np.array(best.words[1 : frames + 1], np.intp))
+    return np.array(decoder.decode(scores.ctypes.data, frames, tokens)[0].tokens[1 : frames + 1], np.intp)

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.text.ctc import words_of_path
+from engine.text.ngram.corpus import SPECIAL_WORDS
+from engine.text.ngram.corpus import UNKNOWN as UNKNOWN_NUMBER
 from engine.text.ngram.packed import SUFFIX
 from engine.text.vocabulary import Vocabulary
 from w2v_studio.recognition.decoding import flashlight_text
@@ -24,7 +26,7 @@ from w2v_studio.recognition.decoding.prefix_beam import BEAM_THRESHOLD
 from w2v_studio.recognition.decoding.settings import DecodingError
 from w2v_studio.recognition.decoding.spans import Span
 
-UNKNOWN = "<unk>"
+UNKNOWN = SPECIAL_WORDS[UNKNOWN_NUMBER]
 MOST_ALIKE = 6
 """kTrieMaxLabel of flashlight-text."""
 
@@ -63,7 +65,7 @@ class LetterWords:
         given = emissions(logits, self._vocabulary)
         ended = Emissions(self._with_end(given.scores), given.kept, given.frames)
         found = flashlight_text.best_path(self._search(weights, given.most_tokens + 1), ended)
-        path = given.whole_path(found.tokens[:-1], self._vocabulary.blank)
+        path = given.whole_path(found[:-1], self._vocabulary.blank)
         words = words_of_path(path, logits, self._vocabulary, 1.0)  # times are frames
         return path, [Span(word.word, int(word.start_s), int(word.end_s)) for word in words]
 

@@ -210,6 +210,11 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "lm.arpa.gz").write_bytes(gzip.compress(b"\\1-grams:\n-1\tA\n")[:-9])
     with pytest.raises(DecodingError, match="cannot be read"):
         NgramStates(tmp_path / "lm.arpa.gz")
+    packed = bytearray(gzip.compress("".join(f"{place} {place**3}\n" for place in range(500)).encode()))
+    packed[200:260] = bytes(60)
+    (tmp_path / "lm.arpa.gz").write_bytes(packed)
+    with pytest.raises(DecodingError, match="cannot be read"):
+        NgramStates(tmp_path / "lm.arpa.gz")
 
 
 def test_the_tree_has_every_way_once():

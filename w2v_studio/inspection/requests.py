@@ -28,8 +28,9 @@ from w2v_studio.inspection.analysis import (
 from w2v_studio.inspection.clip import Clip, Page, make_clip
 from w2v_studio.recognition.decoding.decoder import Decoder, build_decoder, mode_used
 from w2v_studio.recognition.decoding.settings import DecodingError, DecodingSettings
+from w2v_studio.recognition.offset_removal import without_offset
 from w2v_studio.recognition.sessions import Recognizer
-from w2v_studio.recognition.transcribe import FileAnalysis, analyse
+from w2v_studio.recognition.transcribe import FileAnalysis, Transcriber, analyse
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ class CodesRequest:
         """Codes, their usage, and the letters without a mask."""
         analysis = analyse(self.recognizer, self.waveform)
         usage = code_usage(analysis.code_ids, analysis.code_probs)
-        return CodesAnswer(self.number, analysis.code_ids, usage, letters_of(self.recognizer, analysis, self.page))
+        letters = letters_of(self.recognizer, self.waveform, analysis, self.page)
+        return CodesAnswer(self.number, analysis.code_ids, usage, letters)
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,8 @@ class MaskedRequest:
     def answer(self) -> MaskedAnswer:
         """The letters under and beside the mask."""
         analysis = analyse(self.recognizer, self.waveform, self.mask)
-        return MaskedAnswer(self.number, self.mask, letters_of(self.recognizer, analysis, self.page))
+        letters = letters_of(self.recognizer, self.waveform, analysis, self.page, self.mask)
+        return MaskedAnswer(self.number, self.mask, letters)
 
 
 Request = ClipRequest | SpectrogramRequest | CodesRequest | MaskedRequest
@@ -161,13 +164,16 @@ def _decoder(recognizer: Recognizer) -> Decoder | None:
         return None
 
 
-def letters_of(recognizer: Recognizer, analysis: FileAnalysis, page: Page) -> Letters:
-    """Probabilities, words and phones of a page's analysis, on the recording's clock.
+def letters_of(
+    recognizer: Recognizer, waveform: Floats, analysis: FileAnalysis, page: Page, mask: Mask | None = None
+) -> Letters:
+    """Probabilities, words and phones of the analysis of a page's `waveform`, on the recording's clock.
 
-    Words are those of the bundle's language model, as in dictation, where it has one.
+    Words are those of the bundle's language model between pauses, as in dictation, where it has one.
     """
-    bundle, decoder = recognizer.bundle, _decoder(recognizer)
-    heard = decoder.decode(analysis.all_logits) if decoder is not None and analysis.words else analysis.words
+    bundle, decoder, heard = recognizer.bundle, _decoder(recognizer), analysis.words
+    if decoder is not None and heard:
+        heard = Transcriber(recognizer, decoder, "pauses", mask).transcribe([without_offset(waveform)]).words
     phones: list[Word] = []
     if bundle.phones is not None:
         phones = likely_tokens(analysis.all_logits[:, len(bundle.vocabulary) :], bundle.phones, bundle.stride_s)

@@ -83,11 +83,17 @@ class Transcriber:
     """Makes transcripts, one recording after the other. Not for several threads at once.
 
     `decoder`: with the bundle's language model if it has one, unless given. With `cut` "never" the recording lies in
-    memory as a whole, 250 MB an hour.
+    memory as a whole, 250 MB an hour. `time_mask` (T,) hides frames of the recording from the context network.
     """
 
-    def __init__(self, recognizer: Recognizer, decoder: Decoder | None = None, cut: Cut = "auto") -> None:
-        self._recognizer, self._cut = recognizer, cut
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        decoder: Decoder | None = None,
+        cut: Cut = "auto",
+        time_mask: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self._recognizer, self._cut, self._time_mask = recognizer, cut, time_mask
         self._decoder = decoder or build_decoder(recognizer.bundle)
         self._voice_activity: VoiceActivity | None = None
         self._samples = 0
@@ -135,14 +141,17 @@ class Transcriber:
         latents = recognizer.features(raised(samples)).latents
         if len(latents) == 0:
             return []
-        return _until(self._decoder.decode(recognizer.context(latents).logits, stretch.first_frame), end_s)
+        seen = slice(stretch.first_frame, stretch.first_frame + len(latents))
+        mask = None if self._time_mask is None else self._time_mask[seen]
+        logits = recognizer.context(latents[: len(latents) if mask is None else len(mask)], mask).logits
+        return _until(self._decoder.decode(logits, stretch.first_frame), end_s)
 
     def _whole(self, waveform: Waveform) -> list[Word]:
         if len(waveform) < self._recognizer.grid.field or np.abs(waveform).max() < SILENCE_PEAK:
             return []
         if self._cut == "auto" and not self._has_speech(waveform):
             return []
-        logits = np.concatenate([logits for _, logits in _windows(self._recognizer, waveform, None)])
+        logits = np.concatenate([logits for _, logits in _windows(self._recognizer, waveform, self._time_mask)])
         duration_s = len(waveform) / self._recognizer.bundle.card.sample_rate
         return _until(self._decoder.decode(logits), duration_s)
 

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from w2v_studio.audio.files import read_audio
 from w2v_studio.bundles import find_bundle
 from w2v_studio.inspection.clip import SAMPLE_RATE, Page
-from w2v_studio.inspection.requests import CodesRequest
+from w2v_studio.inspection.requests import CodesRequest, MaskedRequest
 from w2v_studio.recognition.sessions import Recognizer
 from w2v_studio.recognition.transcribe import analyse, transcribe
 
@@ -21,7 +23,7 @@ def words_of(bundle: str):
 
 def test_words_are_those_of_the_language_model_on_the_recordings_clock():
     recognizer, waveform, letters = words_of("small-en")
-    whole = transcribe(recognizer, waveform, cut="never").words
+    whole = transcribe(recognizer, waveform, cut="pauses").words
     assert [word.word for word in letters.words] == [word.word for word in whole]
     assert len(whole) > 5
     assert [round(word.start_s - 2, 3) for word in letters.words] == [round(word.start_s, 3) for word in whole]
@@ -35,3 +37,13 @@ def test_without_a_language_model_they_are_those_of_the_letters():
     assert not letters.phones
     silent = CodesRequest(1, recognizer, Page(0, 16000), 0 * waveform[:16000]).answer()
     assert silent.letters.words == ()
+
+
+def test_under_a_mask_words_are_those_that_are_left():
+    recognizer, waveform, letters = words_of("small-en")
+    page = Page(2 * SAMPLE_RATE, 2 * SAMPLE_RATE + len(waveform))
+    frames = len(letters.probabilities)
+    nothing, all_ = np.zeros(frames, bool), np.ones(frames, bool)
+    masked = [MaskedRequest(1, recognizer, page, waveform, mask).answer().letters.words for mask in (nothing, all_)]
+    assert masked[0] == letters.words
+    assert [word.word for word in masked[1]] != [word.word for word in letters.words]

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from engine.config import RunConfig
+from engine.config import ConfigError, RunConfig
 from engine.data.batches import FinetuningBatch, PretrainingBatch
 from engine.events import Evaluation
 from engine.model.ctc import CtcModel
@@ -20,8 +20,10 @@ from engine.model.quantizer import perplexity
 from engine.model.wav2vec2 import valid_frames
 from engine.text.ctc import decode_words, text_of
 from engine.text.error_rate import error_rates
+from engine.text.phone_trigram import phone_trigram
 from engine.text.pronunciation import Pronunciations
 from engine.text.vocabulary import Vocabulary
+from engine.training.ctc_crf import rival_loss
 from engine.training.device import autocast
 from engine.training.doctor import is_collapsed
 from engine.training.losses import ctc_loss, gumbel_temperature, pretraining_loss, prior_weight
@@ -206,6 +208,14 @@ class Finetuning:
         self.run, self.model, self.device, self.precision = run, model, device, precision
         self.forward: Callable[..., tuple[Tensor, Tensor]] = model
         self.vocabulary, self.pronunciations = vocabulary, pronunciations
+        self.trigram: Tensor | None = None
+
+    def learn_sequences(self, transcripts: Iterable[str]) -> None:
+        """Count which phones follow which, for CTC-CRF."""
+        if self.pronunciations is None:
+            raise ConfigError("ctc.crf_weight needs phones: name a lexicon with ctc.lexicon, or set it to 0")
+        said = [sounds for words in transcripts if (sounds := self.pronunciations.encode(words))]
+        self.trigram = torch.from_numpy(phone_trigram(said, len(self.pronunciations.phones))).to(self.device)
 
     def prepare(self, batch: FinetuningBatch) -> None:
         """Nothing depends on the data."""
@@ -231,6 +241,9 @@ class Finetuning:
             if bool(known.any()):
                 said, lengths = arrays["phone_targets"][known], arrays["phone_lengths"][known]
                 phone_loss = ctc_loss(phones[known], frame_lengths[known], said, lengths, 0, prior_weight)
+                if self.trigram is not None and self.model.training:
+                    rivals = rival_loss(phones[known], frame_lengths[known], said, lengths, self.trigram)
+                    phone_loss = phone_loss + self.run.ctc.crf_weight * rivals
         return _Heard(loss, phone_loss, logits, phones, frame_lengths)
 
     def contribution(self, batch: FinetuningBatch | PlacedBatch, step: int) -> Contribution:

@@ -274,6 +274,8 @@ def run_training(
         warnings.append(selection.warning)
         if objective.pronunciations is not None:
             warnings.append(_learn_words(objective.pronunciations, selection, folder, world))
+        if isinstance(objective, Finetuning) and run.ctc.crf_weight > 0:
+            objective.learn_sequences(clip.transcript for group in selection.groups for clip in group)
         valid = None
         if run.data.valid:
             kept = select_clips(run.data.valid, run, objective.vocabulary, training=False)

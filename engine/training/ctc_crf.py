@@ -82,7 +82,7 @@ class LogPartition(torch.autograd.Function):
 
 def log_partition(log_probs: Tensor, frame_lengths: Tensor, trigram: Tensor) -> Tensor:
     """log Z of each row, nats: `log_probs` (B, T, 1 + phones), blank first; `trigram` as phone_trigram has it."""
-    value: Tensor = LogPartition.apply(log_probs, frame_lengths, trigram)
+    value: Tensor = LogPartition.apply(log_probs, frame_lengths, trigram)  # type: ignore[no-untyped-call]
     return value
 
 

@@ -177,10 +177,10 @@ class CtcConfig:
         "language model; none takes that of the bundle it starts from",
     )
     phone_weight: float = setting(1.0, "weight of the phones' loss beside that of the letters, above 0")
-    crf_weight: float = setting(
-        0.0,
-        "0 to 1: how much of the phones' loss is CTC-CRF, which sets the right sequence against all others "
-        "(Xiang and Ou, 2019; the authors take 0.9 and more); 0 is CTC alone",
+    crf_weight: float | None = setting(
+        None,
+        "0 to 1: how much of the phones' loss is CTC-CRF, which sets the right sequence against all others (Xiang and "
+        "Ou, 2019, who take 0.9 and more); 0 is CTC alone, none takes that of the checkpoint it starts from, or 0",
     )
     layers: int = setting(
         0,
@@ -199,7 +199,7 @@ class CtcConfig:
             raise ConfigError("ctc.prior_weight must lie between 0 and 1, and ctc.prior_updates be 0 or more")
         if self.phone_weight <= 0 or self.layers < 0 or self.ffn_dim < 0:
             raise ConfigError("ctc.phone_weight must be above 0, and ctc.layers and ctc.ffn_dim be 0 or more")
-        if not 0 <= self.crf_weight <= 1:
+        if self.crf_weight is not None and not 0 <= self.crf_weight <= 1:
             raise ConfigError("ctc.crf_weight must lie between 0 and 1")
 
 

@@ -44,6 +44,8 @@ class Checkpoint:
     codebook_trained: bool = True
     phones: tuple[str, ...] = ()
     """Those that the head knows beside the vocabulary (engine/text/pronunciation.py); () for letters alone."""
+    phone_counts: Tensor | None = None
+    """How often which of them followed which in all that it learned from, for CTC-CRF (engine/text/phone_trigram.py)"""
 
     @property
     def tokens(self) -> int:
@@ -74,6 +76,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, in_graphs: Mapping[str, 
         "run": checkpoint.run,
         "codebook_trained": checkpoint.codebook_trained,
         "phones": list(checkpoint.phones),
+        "phone_counts": checkpoint.phone_counts,
     }
     if in_graphs:
         content["in_graphs"] = to_plain(in_graphs, path.parent)
@@ -149,6 +152,7 @@ def load_checkpoint(path: Path, *, verify: bool = False) -> Checkpoint:
         run=content["run"],
         codebook_trained=content["codebook_trained"],
         phones=tuple(content.get("phones", ())),
+        phone_counts=content.get("phone_counts"),
     )
 
 
@@ -158,7 +162,7 @@ def letters_alone(checkpoint: Checkpoint) -> Checkpoint:
         return checkpoint
     rows = len(checkpoint.vocabulary)
     heads = {name: value[:rows] for name, value in checkpoint.model.items() if name.startswith("head.")}
-    return dataclasses.replace(checkpoint, model=checkpoint.model | heads, phones=())
+    return dataclasses.replace(checkpoint, model=checkpoint.model | heads, phones=(), phone_counts=None)
 
 
 def find_checkpoint(place: Path) -> Path:

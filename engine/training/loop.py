@@ -224,6 +224,7 @@ class Trainer:
             model=whole(self.objective.model.state_dict()),
             vocabulary=self.objective.vocabulary,
             phones=() if self.objective.pronunciations is None else self.objective.pronunciations.phones,
+            phone_counts=self.objective.phone_counts,
             training={
                 "optimizer": whole(self.optimizer.state_dict()),
                 "epoch": position.epoch,

@@ -20,7 +20,7 @@ from engine.model.quantizer import perplexity
 from engine.model.wav2vec2 import valid_frames
 from engine.text.ctc import decode_words, text_of
 from engine.text.error_rate import error_rates
-from engine.text.phone_trigram import phone_trigram
+from engine.text.phone_trigram import count_phones, phone_trigram
 from engine.text.pronunciation import Pronunciations
 from engine.text.vocabulary import Vocabulary
 from engine.training.ctc_crf import rival_loss
@@ -71,6 +71,10 @@ class Objective(Protocol):
     def pronunciations(self) -> Pronunciations | None:
         """The phones that are learned beside the letters, if any."""
 
+    @property
+    def phone_counts(self) -> Tensor | None:
+        """How often which phones followed which, where that was counted."""
+
     forward: Callable[..., Any]
     """The forward pass of training: the model itself, or what spreads it over processes."""
 
@@ -95,6 +99,7 @@ class Pretraining:
 
     vocabulary: None = None
     pronunciations: None = None
+    phone_counts: None = None
 
     def __init__(self, run: RunConfig, model: PretrainingModel, device: torch.device, precision: str) -> None:
         self.run, self.model, self.device, self.precision = run, model, device, precision
@@ -204,18 +209,22 @@ class Finetuning:
         precision: str,
         vocabulary: Vocabulary,
         pronunciations: Pronunciations | None = None,
+        phone_counts: Tensor | None = None,
     ) -> None:
         self.run, self.model, self.device, self.precision = run, model, device, precision
         self.forward: Callable[..., tuple[Tensor, Tensor]] = model
         self.vocabulary, self.pronunciations = vocabulary, pronunciations
-        self.trigram: Tensor | None = None
+        self.phone_counts = phone_counts
+        self._trigram: Tensor | None = None
 
     def learn_sequences(self, transcripts: Iterable[str]) -> None:
-        """Count which phones follow which, for CTC-CRF."""
+        """Count which phones follow which, beside what was counted before, for CTC-CRF."""
         if self.pronunciations is None:
             raise ConfigError("ctc.crf_weight needs phones: name a lexicon with ctc.lexicon, or set it to 0")
-        said = [sounds for words in transcripts if (sounds := self.pronunciations.encode(words))]
-        self.trigram = torch.from_numpy(phone_trigram(said, len(self.pronunciations.phones))).to(self.device)
+        said = (sounds for words in transcripts if (sounds := self.pronunciations.encode(words)))
+        counts = torch.from_numpy(count_phones(said, len(self.pronunciations.phones)))
+        self.phone_counts = counts if self.phone_counts is None else counts + self.phone_counts
+        self._trigram = torch.from_numpy(phone_trigram(self.phone_counts.numpy())).to(self.device)
 
     def prepare(self, batch: FinetuningBatch) -> None:
         """Nothing depends on the data."""
@@ -241,9 +250,9 @@ class Finetuning:
             if bool(known.any()):
                 said, lengths = arrays["phone_targets"][known], arrays["phone_lengths"][known]
                 phone_loss = ctc_loss(phones[known], frame_lengths[known], said, lengths, 0, prior_weight)
-                if self.trigram is not None and self.model.training:
-                    rivals = rival_loss(phones[known], frame_lengths[known], said, lengths, self.trigram)
-                    phone_loss = phone_loss + self.run.ctc.crf_weight * rivals
+                if self._trigram is not None and self.model.training:
+                    rivals = rival_loss(phones[known], frame_lengths[known], said, lengths, self._trigram)
+                    phone_loss = phone_loss + (self.run.ctc.crf_weight or 0) * rivals
         return _Heard(loss, phone_loss, logits, phones, frame_lengths)
 
     def contribution(self, batch: FinetuningBatch | PlacedBatch, step: int) -> Contribution:

@@ -101,6 +101,14 @@ def choose_lexicon(run: RunConfig, start: Checkpoint) -> RunConfig:
     return dataclasses.replace(run, ctc=dataclasses.replace(run.ctc, lexicon=str(lexicon) if lexicon else None))
 
 
+def choose_crf_weight(run: RunConfig, start: Checkpoint) -> RunConfig:
+    """With the share of CTC-CRF that the start of a run had, if none is asked for and phones are learned."""
+    if run.ctc.crf_weight is not None:
+        return run
+    before = start.config.ctc.crf_weight if run.ctc.lexicon is not None else None
+    return dataclasses.replace(run, ctc=dataclasses.replace(run.ctc, crf_weight=before or 0.0))
+
+
 def choose_pronunciations(run: RunConfig, known: tuple[str, ...]) -> Pronunciations | None:
     """`ctc.lexicon`'s, over the phones that the checkpoint knows. Raises LexiconError."""
     return None if run.ctc.lexicon is None else Pronunciations(Path(run.ctc.lexicon), known or None)
@@ -117,7 +125,7 @@ def build_learner(run: RunConfig, resumed: Checkpoint | None = None, world: Worl
         start = load_checkpoint(find_checkpoint(Path(run.ctc.checkpoint)))
         # The sizes are those of the weights, whatever the preset says.
         run = dataclasses.replace(run, model=_grown(start.config.model, run.ctc))
-        run = choose_lexicon(run, start)
+        run = choose_crf_weight(choose_lexicon(run, start), start)
     objective: Objective
     if run.task == "pretrain":
         model = SpectraModel(run) if run.objective.spectra else PretrainingModel(run)
@@ -145,7 +153,9 @@ def build_learner(run: RunConfig, resumed: Checkpoint | None = None, world: Worl
         else:
             ctc = ctc_from_pretraining(run, start, vocabulary, phones)
     known = resumed or start
-    objective = Finetuning(run, ctc.to(device), device, precision, vocabulary, pronunciations)
+    same = known is not None and pronunciations is not None and known.phones == pronunciations.phones
+    counts = known.phone_counts if known is not None and same else None
+    objective = Finetuning(run, ctc.to(device), device, precision, vocabulary, pronunciations, counts)
     return Learner(run, objective, device, precision, codebook_trained=known is not None and known.codebook_trained)
 
 
@@ -274,8 +284,10 @@ def run_training(
         warnings.append(selection.warning)
         if objective.pronunciations is not None:
             warnings.append(_learn_words(objective.pronunciations, selection, folder, world))
-        if isinstance(objective, Finetuning) and run.ctc.crf_weight > 0:
-            objective.learn_sequences(clip.transcript for group in selection.groups for clip in group)
+        if isinstance(objective, Finetuning) and run.ctc.crf_weight:
+            # A resumed run has counted its own already.
+            new = selection.groups if resumed is None or objective.phone_counts is None else ()
+            objective.learn_sequences(clip.transcript for group in new for clip in group)
         valid = None
         if run.data.valid:
             kept = select_clips(run.data.valid, run, objective.vocabulary, training=False)

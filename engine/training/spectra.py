@@ -23,6 +23,7 @@ class SpectraLearning:
 
     vocabulary: None = None
     pronunciations: None = None
+    phone_counts: None = None
 
     def __init__(self, run: RunConfig, model: SpectraModel, device: torch.device, precision: str) -> None:
         self.run, self.model, self.device, self.precision = run, model, device, precision

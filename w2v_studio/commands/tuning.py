@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -144,25 +144,34 @@ def _weigh(decoder: LanguageModelDecoder, heard: Heard, given: DecodingDefaults)
 
     as_it_was = Trial(given, rate(given))
     print(f"as it was, beam {given.beam_width}: WER {as_it_was.wer:.2%}", flush=True)
-    start, tried = replace(given, log_priors=log_priors(map(decoder.own, heard.logits))), 1
-    trials: list[Trial] = []
-    for beam_width in sorted({min(QUICK_BEAM, given.beam_width), given.beam_width}):
-        trials = []
-        for trial in walk(replace(start, beam_width=beam_width), rate):
-            found = trial.weights
-            print(
-                f"prior_weight {found.prior_weight:g}  lm_weight {found.lm_weight:g}  word_score {found.word_score:g}  "
-                f"beam {beam_width}: WER {trial.wer:.2%}",
-                flush=True,
-            )
-            trials.append(trial)
+    start = replace(given, log_priors=log_priors(map(decoder.own, heard.logits)))
+    quick = min(QUICK_BEAM, given.beam_width)
+    ways = (given.merge_runs, not given.merge_runs) if decoder.by_phones else (given.merge_runs,)
+    trials = [
+        trial
+        for merge_runs in ways
+        for trial in _told(walk(replace(start, beam_width=quick, merge_runs=merge_runs), rate))
+    ]
+    tried = 1 + len(trials)
+    if given.beam_width > quick:
+        start = replace(min(trials, key=lambda trial: trial.wer).weights, beam_width=given.beam_width)
+        trials = [*_told(walk(start, rate))]
         tried += len(trials)
-        start = min(trials, key=lambda trial: trial.wer).weights
     # The last trials have the beam that is asked for.
     best = min(as_it_was, *trials, key=lambda trial: trial.wer)
     found = best.weights
-    print(
-        f"best of {tried}: prior_weight {found.prior_weight:g}  lm_weight {found.lm_weight:g}  "
-        f"word_score {found.word_score:g}  beam {found.beam_width}: WER {best.wer:.2%} on these recordings"
-    )
+    print(f"best of {tried}: {_shown(found)}: WER {best.wer:.2%} on these recordings")
     return found
+
+
+def _told(trials: Iterable[Trial]) -> Iterator[Trial]:
+    for trial in trials:
+        print(f"{_shown(trial.weights)}: WER {trial.wer:.2%}", flush=True)
+        yield trial
+
+
+def _shown(weights: DecodingDefaults) -> str:
+    return (
+        f"prior_weight {weights.prior_weight:g}  lm_weight {weights.lm_weight:g}  word_score {weights.word_score:g}  "
+        f"merge_runs {str(weights.merge_runs).lower()}  beam {weights.beam_width}"
+    )

@@ -6,13 +6,13 @@ import math
 import numpy as np
 import pytest
 
-from engine.text.phone_trigram import log_probability, phone_trigram
+from engine.text.phone_trigram import count_phones, log_probability, phone_trigram
 
 SENTENCES = [[1, 2, 1], [1, 2], [2]]
 
 
 def test_probabilities_are_those_counted_by_hand() -> None:
-    trigram = phone_trigram(SENTENCES, 3)
+    trigram = phone_trigram(count_phones(SENTENCES, 3))
     # All that comes: 1 three times, 2 three times, the end three times; 3 never. Three kinds.
     single = [(3 + 3 / 4) / 12, (3 + 3 / 4) / 12, (3 + 3 / 4) / 12, (3 / 4) / 12]
     assert sum(single) == pytest.approx(1)
@@ -28,7 +28,7 @@ def test_probabilities_are_those_counted_by_hand() -> None:
 
 
 def test_every_sentence_has_a_probability_and_they_sum_to_one() -> None:
-    trigram = phone_trigram(SENTENCES, 3)
+    trigram = phone_trigram(count_phones(SENTENCES, 3))
     assert trigram.shape == (4, 4, 4)
     assert trigram.sum(axis=-1) == pytest.approx(np.ones((4, 4)))
     sentences = [list(row) for length in range(9) for row in itertools.product((1, 2, 3), repeat=length)]
@@ -38,4 +38,4 @@ def test_every_sentence_has_a_probability_and_they_sum_to_one() -> None:
 
 
 def test_without_sentences_all_are_alike() -> None:
-    assert phone_trigram([], 3) == pytest.approx(np.full((4, 4, 4), 0.25))
+    assert phone_trigram(count_phones([], 3)) == pytest.approx(np.full((4, 4, 4), 0.25))

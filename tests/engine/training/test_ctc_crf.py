@@ -18,7 +18,9 @@ from engine.data.batches import FinetuningCollator
 from engine.data.examples import plan_examples
 from engine.data.manifest import read_manifest
 from engine.events import Failed, Finished, Step
-from engine.text.phone_trigram import log_probability, phone_trigram
+from engine.text.phone_trigram import count_phones, log_probability, phone_trigram
+from engine.text.pronunciation import Pronunciations
+from engine.training.checkpoint import find_checkpoint, load_checkpoint
 from engine.training.ctc_crf import log_partition, rival_loss
 from engine.training.session import build_learner
 
@@ -31,7 +33,8 @@ PHONES = 3
 @pytest.fixture
 def trigram() -> np.ndarray:
     rng = np.random.default_rng(4)
-    return phone_trigram([rng.integers(1, PHONES + 1, rng.integers(1, 6)).tolist() for _ in range(20)], PHONES)
+    sentences = [rng.integers(1, PHONES + 1, rng.integers(1, 6)).tolist() for _ in range(20)]
+    return phone_trigram(count_phones(sentences, PHONES))
 
 
 def each_path(log_probs: Tensor, trigram: np.ndarray) -> Tensor:
@@ -115,8 +118,7 @@ def test_the_loss_of_an_update_has_it_on_top(corpus: Path, small_run: Build, lex
         found = float(objective.contribution(batch, 0).loss)
     phones = scores[..., len(objective.vocabulary) :]
     said = [objective.pronunciations.encode(clip.transcript) for clip in clips]
-    table = phone_trigram(said, len(objective.pronunciations.phones))
-    assert objective.trigram.numpy() == pytest.approx(table)
+    table = phone_trigram(count_phones(said, len(objective.pronunciations.phones)))
     targets, lengths = torch.from_numpy(batch.phone_targets), torch.from_numpy(batch.phone_lengths)
     rivals = float(rival_loss(phones, frames, targets, lengths, torch.from_numpy(table)))
     assert abs(rivals) > 1
@@ -145,7 +147,31 @@ def test_a_run_learns_with_it_and_goes_on(
     assert isinstance(train(run(2, 0.9), tmp_path / "parted"), Finished)
     assert isinstance(train(run(4, 0.9), tmp_path / "parted", resume=True), Finished)
     assert losses("parted") == pytest.approx(losses("whole"), rel=1e-6)
+    saved = [load_checkpoint(tmp_path / name / "checkpoints/step-00000004.pt") for name in ("parted", "whole")]
+    assert torch.equal(saved[0].phone_counts, saved[1].phone_counts)
     assert all(one != pytest.approx(other) for one, other in zip(losses("plain"), losses("whole"), strict=True))
+
+
+def test_what_goes_on_from_it_keeps_it_and_counts_further(
+    corpus: Path, tmp_path: Path, small_run: Build, train: Train, lexicon: Path
+) -> None:
+    """As a fine-tuning on a few corrections does: their few sentences alone would be a poor trigram."""
+    first = small_run("finetune", f"ctc.lexicon={lexicon}", "ctc.crf_weight=0.9", "loop.updates=2")
+    assert isinstance(train(first, tmp_path / "first"), Finished)
+    again = (f"ctc.lexicon={lexicon}", f"ctc.checkpoint={tmp_path / 'first'}", "loop.updates=2")
+    # A file by itself has no lexicon beside it: the phones are left behind.
+    letters = small_run("finetune", f"ctc.checkpoint={tmp_path / 'first/checkpoints/best.pt'}", "loop.updates=2")
+    for name, run in (("second", small_run("finetune", *again)), ("letters", letters)):
+        assert isinstance(train(run, tmp_path / name), Finished)
+    before, after, alone = (
+        load_checkpoint(find_checkpoint(tmp_path / name)) for name in ("first", "second", "letters")
+    )
+    assert (before.config.ctc.crf_weight, after.config.ctc.crf_weight, alone.config.ctc.crf_weight) == (0.9, 0.9, 0.0)
+    said = [Pronunciations(lexicon).encode(clip.transcript) for clip in read_manifest(corpus / "train.tsv")]
+    counts = torch.from_numpy(count_phones(said, len(before.phones)))
+    assert torch.equal(before.phone_counts, counts)
+    assert torch.equal(after.phone_counts, 2 * counts)
+    assert alone.phone_counts is None
 
 
 def test_it_needs_phones(corpus: Path, tmp_path: Path, small_run: Build, train: Train) -> None:

@@ -14,7 +14,7 @@ from engine.text.error_rate import error_rates
 from export.bundle import open_bundle
 from w2v_studio.__main__ import argument_parser
 from w2v_studio.audio.files import read_audio
-from w2v_studio.bundles import default_bundle
+from w2v_studio.bundles import default_bundle, find_bundle
 from w2v_studio.commands.running import run_command
 from w2v_studio.evaluation.clips import read_clips
 from w2v_studio.recognition.decoding import flashlight_text
@@ -86,6 +86,18 @@ def test_weights_that_are_written_give_the_rate_that_was_told(folder, manifest, 
     assert rates[0] == pytest.approx(before, abs=1e-4)
     assert rates[-1] == min(rate for rate in rates[1:]) < before
     assert evaluated() == pytest.approx(rates[-1], abs=1e-4)
+
+
+def test_of_phones_it_also_tries_whether_each_frame_counts(manifest, tmp_path, capsys):
+    folder = tmp_path / "phones"
+    shutil.copytree(find_bundle("small-en").folder, folder)
+    lines = manifest.read_text().splitlines()
+    manifest.write_text("\n".join(lines[:5]) + "\n")
+    assert command("tune", "--bundle", folder, "--data", manifest, "--beam-width", 16) in (0, 1)
+    tried = re.findall(r"merge_runs (true|false)  beam 16: WER ([0-9.]+)%\n", capsys.readouterr().out)
+    assert {way for way, _ in tried} == {"true", "false"}
+    best = min(float(rate) for _, rate in tried)
+    assert read_defaults(folder).merge_runs in {way == "true" for way, rate in tried if float(rate) == best}
 
 
 def test_without_a_language_model_only_confidence_is_fitted(folder, manifest, capsys):

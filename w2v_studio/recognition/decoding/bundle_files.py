@@ -30,7 +30,10 @@ class DecodingDefaults:
     in general, exp(`log_priors`) (tokens,), to the power `prior_weight`: a network that is unsure writes nothing, or
     common letters, and the language model knows better what is common (as hybrid recognisers do, Bourlard and Morgan
     1994, and EESEN with CTC, arXiv 1507.08240). `beam_width` hypotheses are followed: a model that is unsure of its
-    letters gains by more, which take longer. A word that the language model chose is right with the probability
+    letters gains by more, which take longer. `merge_runs` is for phones: a sound counts once, however long it is, by
+    the mean of its frames, which is right for what CTC trained; after CTC-CRF (`ctc.crf_weight`) each frame counts.
+
+    A word that the language model chose is right with the probability
     1 / (1 + exp(-(`confidence_slope` x + `confidence_offset`))), x the mean log p(sound) of its letters (Platt 1999); a
     slope of 0 takes the measure of greedy words. `measured_on` names the recordings.
     """
@@ -40,6 +43,7 @@ class DecodingDefaults:
     word_score: float = 1.0
     unknown_word_score: float = -6.0
     beam_width: int = 32
+    merge_runs: bool = True
     confidence_slope: float = 0.0
     confidence_offset: float = 0.0
     prior_weight: float = 0.0
@@ -82,20 +86,25 @@ def _is_number(value: object) -> bool:
     return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
 
 
+def _is_of_kind(kind: str, value: object) -> tuple[bool, str]:
+    """Whether a value is of a field's type, and how people call that."""
+    if kind == "str":
+        return isinstance(value, str), "text"
+    if kind == "bool":
+        return type(value) is bool, "true or false"
+    if kind == "int":
+        return type(value) is int, "a whole number"
+    if kind == "float":
+        return _is_number(value), "a number"
+    return isinstance(value, tuple) and all(map(_is_number, value)), "a list of numbers"
+
+
 def _check(defaults: DecodingDefaults) -> None:
     for item in fields(DecodingDefaults):
         value = getattr(defaults, item.name)
-        if item.type == "str":
-            if not isinstance(value, str):
-                raise ValueError(f"{item.name} is {value!r}, not text")
-        elif item.type == "int":
-            if type(value) is not int:
-                raise ValueError(f"{item.name} is {value!r}, not a whole number")
-        elif item.type == "float":
-            if not _is_number(value):
-                raise ValueError(f"{item.name} is {value!r}, not a number")
-        elif not isinstance(value, tuple) or not all(map(_is_number, value)):
-            raise ValueError(f"{item.name} is {value!r}, not a list of numbers")
+        fits, kind = _is_of_kind(str(item.type), value)
+        if not fits:
+            raise ValueError(f"{item.name} is {value!r}, not {kind}")
     if defaults.prior_weight and not defaults.log_priors:
         raise ValueError("prior_weight is given without log_priors")
     check_beam_width(defaults.beam_width)

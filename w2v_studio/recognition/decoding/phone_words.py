@@ -60,7 +60,11 @@ class PhoneWords:
         """The best phone of each frame (frames,), and the words that they make."""
         if len(logits) == 0:
             return np.zeros(0, np.intp), []
-        given, runs = mean_of_runs(emissions(logits, self._phones, least=None), self._phones.blank, LEAST_OF_PHONES)
+        if weights.merge_runs:
+            given, runs = mean_of_runs(emissions(logits, self._phones, least=None), self._phones.blank, LEAST_OF_PHONES)
+        else:
+            given = emissions(logits, self._phones, least=LEAST_OF_PHONES)
+            runs = np.arange(len(given.kept))
         wanted = SearchWeights(weights.beam_width, weights.lm_weight, weights.word_score)
         found = self._search.best(given.scores, wanted)
         path = given.whole_path(found.tokens[runs], self._phones.blank)

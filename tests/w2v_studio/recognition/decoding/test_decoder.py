@@ -116,6 +116,7 @@ def test_a_language_model_of_the_bundle_or_the_users_own(bundle, tmp_path):
         '{"beam_width": 99999}',
         '{"beam_width": 2.5}',
         '{"beam_width": true}',
+        '{"merge_runs": 1}',
         '{"prior_weight": 0.4}',
         '{"prior_weight": 0.4, "log_priors": 3}',
         '{"prior_weight": 0.4, "log_priors": [-1, "x"]}',
@@ -129,7 +130,7 @@ def test_defaults_that_cannot_be_used_are_refused(bundle, content):
 
 def test_defaults_are_read_as_written_and_unknown_ones_ignored(tmp_path):
     assert read_defaults(tmp_path) == DecodingDefaults()
-    wanted = DecodingDefaults(0.4, 0.7, 2.0, -9.0, 64, 1.5, 0.25, 0.3, (-1.0, -2.5), "somewhere")
+    wanted = DecodingDefaults(0.4, 0.7, 2.0, -9.0, 64, False, 1.5, 0.25, 0.3, (-1.0, -2.5), "somewhere")
     write_defaults(tmp_path, wanted)
     assert read_defaults(tmp_path) == wanted
     (tmp_path / "decoding.json").write_text('{"lm_weight": 2, "later": true}')

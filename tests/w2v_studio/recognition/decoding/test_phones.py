@@ -136,8 +136,9 @@ def _language_model(path):
     return of
 
 
+@pytest.mark.parametrize("merge_runs", [True, False])
 @pytest.mark.parametrize("seed", range(8))
-def test_the_best_of_all_texts_is_found(files, seed):
+def test_the_best_of_all_texts_is_found(files, seed, merge_runs):
     """Each text of up to three words is scored by CTC's forward sum, by its own code, and an ARPA reader of its own."""
     rng = np.random.default_rng(seed)
     logits = said("- S - IY - D - AH - T - R - IY -".replace("IY", rng.choice(["IY", "AH"])), 2.5)
@@ -145,9 +146,13 @@ def test_the_best_of_all_texts_is_found(files, seed):
     logits[::2, len(ENGLISH)] += 3  # blanks keep the phones apart, so that runs need no merging
     log_priors = tuple(np.linspace(-4, -1, len(PHONES)).tolist())
     weights = {"lm_weight": 0.6, "word_score": -0.3, "prior_weight": 0.3, "log_priors": log_priors, "beam_width": 500}
+    weights["merge_runs"] = merge_runs
     words = [word.word for word in decoder(files, **weights).decode(logits)]
     divided = logits[:, len(ENGLISH) :] - np.float32(0.3) * np.array(log_priors, np.float32)
-    given, _ = mean_of_runs(emissions(divided, PHONES, least=None), 0, LEAST_OF_PHONES)
+    if merge_runs:
+        given, _ = mean_of_runs(emissions(divided, PHONES, least=None), 0, LEAST_OF_PHONES)
+    else:
+        given = emissions(divided, PHONES, least=LEAST_OF_PHONES)
     model = _language_model(files / "lm.arpa")
     scored = []
     for count in range(4):
@@ -174,6 +179,17 @@ def test_of_a_run_of_frames_the_mean_counts():
     np.testing.assert_allclose(merged.scores, np.where(means < -5, IMPOSSIBLE, means), rtol=1e-5)
     assert (merged.scores[-1] == IMPOSSIBLE).sum() == len(PHONES) - 1
     assert (merged.scores[0] > -5).all()
+
+
+def test_frames_of_a_run_count_one_by_one_if_asked(files):
+    """Three frames like AH better than the blank, by half a nat each; a word costs one nat."""
+    logits = said("- AH AH AH -")
+    logits[1:4, len(ENGLISH)] = 2.5
+    logits[1:4, len(ENGLISH) + PHONES.tokens.index("AH")] = 3
+    weights = {"lm_weight": 0.0, "word_score": -1.0}
+    assert decoder(files, **weights, merge_runs=True).decode(logits) == []
+    (word,) = decoder(files, **weights, merge_runs=False).decode(logits)
+    assert (word.word, round(word.start_s / 0.02), round(word.end_s / 0.02)) == ("A", 1, 4)
 
 
 def test_phones_need_a_lexicon(files):

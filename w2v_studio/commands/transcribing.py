@@ -109,12 +109,13 @@ class Batch:
         bundle = recognizers[0].bundle
         style: Style = "raw" if options.raw else "dictated" if options.dictated else "written"
         cut: Cut = "never" if options.whole else "pauses" if options.pauses else "auto"
-        self._writer = TranscriptWriter(bundle.card.language, style)
+        settings = decoding_settings(options)
+        names = [hotword.phrase for hotword in settings.hotwords]
+        self._writer = TranscriptWriter(bundle.card.language, style, names)
         self._about = {"bundle": bundle.card.name, "provider": recognizers[0].provider}
         self._stop = threading.Event()
         self._workers = len(recognizers)
         self._free: queue.SimpleQueue[Transcriber] = queue.SimpleQueue()
-        settings = decoding_settings(options)
         for recognizer in recognizers:
             self._free.put(Transcriber(recognizer, build_decoder(bundle, settings), cut))
 

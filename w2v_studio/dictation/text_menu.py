@@ -7,6 +7,8 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QToolButton, QWidget
 
 from w2v_studio.actions import COMMANDS, native_keys
+from w2v_studio.recognition.decoding.hotwords_file import own_hotwords
+from w2v_studio.recognition.decoding.settings import DecodingError
 from w2v_studio.settings import DECODING, LETTER_CASE, RAW_WORDS, WRITE_MARKS, WRITE_NUMBERS, Setting, Settings
 from w2v_studio.text_stage.rules import TextRules, TextRulesError, rules_for
 from w2v_studio.text_stage.stage import RAW, TextOptions
@@ -31,11 +33,15 @@ def text_options(settings: Settings) -> TextOptions:
 
 
 def language_rules(language: str) -> TextRules:
-    """The rules of a language; none where its file cannot be used, so that dictation goes on."""
+    """The rules of a language, with the user's hotwords as names; without what cannot be used: dictation goes on."""
     try:
-        return rules_for(language)
+        rules = rules_for(language)
     except TextRulesError:
-        return TextRules(language)
+        rules = TextRules(language)
+    try:
+        return rules.with_names(hotword.phrase for hotword in own_hotwords())
+    except DecodingError:
+        return rules
 
 
 class TextMenu(IconButton):

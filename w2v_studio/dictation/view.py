@@ -293,9 +293,14 @@ class DictationView(QWidget):
 
     def _edit_hotwords(self) -> None:
         dialog = HotwordsDialog(self._theme, self)
-        dialog.saved.connect(self._model.decode_anew)
-        dialog.saved.connect(lambda: self.toast.say("Hotwords saved"))
+        dialog.saved.connect(self._take_hotwords)
         dialog.open()
+
+    def _take_hotwords(self) -> None:
+        self._model.decode_anew()
+        self._text_stage = None  # its names are the hotwords as they were
+        self._write_again()
+        self.toast.say("Hotwords saved")
 
     def _write_again(self) -> None:
         self.pane.editor.write_again(self._stage())

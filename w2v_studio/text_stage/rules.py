@@ -24,7 +24,8 @@ say = ["scratch that"]
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -33,6 +34,8 @@ from w2v_studio.assets import resources_folder
 Glue = Literal["left", "right", "both", "none"]
 Order = Literal["scratch", "capitalize", "upper", "literal"]
 Phrase = tuple[str, ...]
+LONGEST_INITIALS = 5
+"""Letters of a word that may be meant to be written in capitals: NASA."""
 
 
 class TextRulesError(ValueError):
@@ -71,11 +74,26 @@ class TextRules:
     not_numbers: frozenset[str] = frozenset()
     capitals: dict[str, str] = field(default_factory=dict)
     phrases: dict[Phrase, Mark | Command] = field(default_factory=dict)
+    names: dict[Phrase, Phrase] = field(default_factory=dict)
+    """Phrases (case folded) that are written in letters of their own: `with_names`."""
 
     @property
     def longest_phrase(self) -> int:
         """Words in the longest spoken form."""
         return max((len(phrase) for phrase in self.phrases), default=0)
+
+    def with_names(self, phrases: Iterable[str]) -> TextRules:
+        """The same rules with phrases that are written as given, such as a user's hotwords: Ada Lovelace, NASA.
+
+        Those in small letters have nothing to tell, nor have those in capitals alone, which is how models write
+        anything, unless a short word is spelled so.
+        """
+        names = {}
+        for phrase in phrases:
+            is_loud = phrase.isupper() and (len(phrase) > LONGEST_INITIALS or " " in phrase)
+            if phrase != phrase.lower() and not is_loud:
+                names[tuple(phrase.casefold().split())] = tuple(phrase.split())
+        return replace(self, names=names)
 
 
 def rules_folder() -> Path:

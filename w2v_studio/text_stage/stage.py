@@ -163,15 +163,27 @@ class TextStage:
 
     def _in_case(self, spans: list[tuple[Span, str]], at_start: bool) -> Iterator[Span]:
         """Letters as the options and the spoken orders say."""
-        for span, letters in spans:
+        names = self._names_in([span for span, _ in spans])
+        for place, (span, letters) in enumerate(spans):
             if not _is_word(span):
                 at_start = at_start or span.ends_sentence  # quotes and brackets between change nothing
                 yield span
                 continue
-            yield replace(span, text=self._word_in_case(span.text, letters, at_start))
+            yield replace(span, text=self._word_in_case(span.text, letters, at_start, names.get(place)))
             at_start = False
 
-    def _word_in_case(self, text: str, letters: str, at_start: bool) -> str:
+    def _names_in(self, spans: Sequence[Span]) -> dict[int, str]:
+        """How words are written that are part of a name, by their place; longer names first."""
+        found: dict[int, str] = {}
+        said = [span.text.casefold() for span in spans]
+        for name, written in sorted(self.rules.names.items(), key=lambda item: -len(item[0])):
+            for place in range(len(said) - len(name) + 1):
+                places = range(place, place + len(name))
+                if tuple(said[place : place + len(name)]) == name and found.keys().isdisjoint(places):
+                    found |= dict(zip(places, written, strict=True))
+        return found
+
+    def _word_in_case(self, text: str, letters: str, at_start: bool, name: str | None) -> str:
         if letters == "upper":
             return text.upper()
         if self.options.case == "as is":
@@ -179,6 +191,8 @@ class TextStage:
         lowered = text.lower()
         if self.options.case == "lower" and letters != "capitalize":
             return lowered
+        if name is not None:
+            return name  # also where a sentence begins: iPhone
         shown = self.rules.capitals.get(lowered, lowered)
         return shown[0].upper() + shown[1:] if at_start or letters == "capitalize" else shown
 

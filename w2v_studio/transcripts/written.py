@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,11 +43,11 @@ class WrittenTranscript:
 
 
 class TranscriptWriter:
-    """Writes transcripts of a language in a style."""
+    """Writes transcripts of a language in a style; `names` are phrases that have letters of their own."""
 
-    def __init__(self, language: str, style: Style = "written") -> None:
+    def __init__(self, language: str, style: Style = "written", names: Iterable[str] = ()) -> None:
         self._style = style
-        self._stage = TextStage(rules_for(language), OPTIONS[style])
+        self._stage = TextStage(rules_for(language).with_names(names), OPTIONS[style])
 
     def write(self, transcript: Transcript) -> WrittenTranscript:
         """The transcript in paragraphs; spoken commands may have taken some back."""

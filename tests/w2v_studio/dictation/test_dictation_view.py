@@ -3,9 +3,11 @@ import os
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QTextCursor, QTextFormat
+from PySide6.QtWidgets import QDialogButtonBox
 
 from engine.text.ctc import Word
 from w2v_studio.audio.devices import InputDevice
+from w2v_studio.dictation.hotwords_dialog import HotwordsDialog
 from w2v_studio.dictation.model import FinalText
 from w2v_studio.dictation.view import DictationView
 from w2v_studio.settings import LETTER_CASE, MICROPHONE, RAW_WORDS, WRITE_MARKS, WRITE_NUMBERS
@@ -264,6 +266,19 @@ def test_every_choice_of_the_text_menu_is_kept_and_shown_at_once(view, model, se
     menu["text_write_marks"].trigger()
     assert view.transcript == "Twenty one comma yes"
     assert (settings.get(WRITE_NUMBERS), settings.get(WRITE_MARKS)) == (False, False)
+
+
+def test_hotwords_are_names_at_once(qtbot, view, model):
+    model.text_finalized.emit(final("I MET ADA LOVELACE"))
+    assert view.transcript == "I met ada lovelace"
+    view.text_menu.hotwords_requested.emit()
+    dialog = view.findChild(HotwordsDialog)
+    dialog.editor.setPlainText("Ada Lovelace")
+    save = dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Save)
+    qtbot.mouseClick(save, Qt.MouseButton.LeftButton)
+    assert view.transcript == "I met Ada Lovelace"
+    model.text_finalized.emit(final("ADA LOVELACE SMILED", 1))
+    assert view.transcript == "I met Ada Lovelace\nAda Lovelace smiled"
 
 
 def test_everything_that_takes_the_keyboard_has_a_name(view):

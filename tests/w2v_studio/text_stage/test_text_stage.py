@@ -27,6 +27,26 @@ def spoken(text, pause_s=0.1):
 @pytest.mark.parametrize(
     ("said", "written"),
     [
+        ("I CALLED ADA LOVELACE YESTERDAY", "I called Ada Lovelace yesterday"),
+        ("ADA LOVELACE COMMA ADA AND LOVELACE", "Ada Lovelace, ada and lovelace"),
+        ("NEW YORK CITY IS NEW", "New York City is new"),
+        ("IPHONE AND NASA", "iPhone and NASA"),
+        ("MC DONALD AND THE COMPUTER", "Mc donald and the computer"),
+        ("ALL CAPS ADA LOVELACE", "ADA Lovelace"),
+        ("ADA PERIOD LOVELACE", "Ada. Lovelace"),
+    ],
+)
+def test_names_are_written_in_letters_of_their_own(said, written):
+    names = "Ada Lovelace", "New York", "New York City", "iPhone", "NASA", "MC DONALD", "COMPUTER", "computer"
+    rules = rules_for("en").with_names(names)
+    assert TextStage(rules, TextOptions()).write_text(said).text == written
+    assert TextStage(rules, TextOptions("lower")).write_text("ADA LOVELACE").text == "ada lovelace"
+    assert TextStage(rules, RAW).write_text("ADA LOVELACE").text == "ADA LOVELACE"
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
         ("", ""),
         ("HELLO WORLD", "Hello world"),
         ("HELLO COMMA WORLD PERIOD HOW ARE YOU QUESTION MARK", "Hello, world. How are you?"),

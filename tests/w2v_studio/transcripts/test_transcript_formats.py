@@ -163,6 +163,8 @@ def test_a_long_pause_begins_a_paragraph_a_short_one_does_not():
     words = [Word(word, start, start + 0.4, 1.0) for word, start in times.items()]
     transcript = Transcript(text_of(words), words, 6.0, tuple((word,) for word in words))
     assert TranscriptWriter("en").write(transcript).text == "One man\nAnd his"
+    assert TranscriptWriter("en", names=["Man And"]).write(transcript).text == "One man\nAnd his"
+    assert TranscriptWriter("en", names=["One Man"]).write(transcript).text == "One Man\nAnd his"
 
 
 @pytest.mark.parametrize("form", ENDINGS)

@@ -43,6 +43,12 @@ def add_commands(commands: Any) -> None:
     command.add_argument(
         "--vocabulary-size", type=int, default=0, metavar="N", help="most frequent words to keep (default all)"
     )
+    command.add_argument(
+        "--words",
+        type=Path,
+        metavar="FILE",
+        help="words that the texts lack, lines of WORD<tab>SHARE, their share of running words",
+    )
     command.add_argument("--vocabulary", type=Path, metavar="VOCAB.JSON", help="the model's letters (default English)")
     command.add_argument("--language", default="en", help="en spells numbers in words (default en)")
     command.add_argument("--lexicon", type=Path, metavar="FILE", help="also write the words and their spellings")
@@ -59,6 +65,7 @@ def build(arguments: argparse.Namespace) -> int:
     from engine.text.ngram.backoff_model import perplexity
     from engine.text.ngram.corpus import Normalizer, TextError, numbered, read_corpus
     from engine.text.ngram.counts import count_ngrams
+    from engine.text.ngram.further_words import count_further, read_shares, with_words
     from engine.text.ngram.kneser_ney import estimate, to_model
     from engine.text.ngram.packed import SUFFIX, write_packed
     from engine.text.ngram.pruning import prune
@@ -74,7 +81,10 @@ def build(arguments: argparse.Namespace) -> int:
     try:
         corpus = read_corpus(arguments.texts, normalizer, arguments.vocabulary_size)
         tell(f"{corpus.spoken_words} words in {corpus.sentences} sentences, {len(corpus.words) - 3} different")
+        shares = read_shares(arguments.words, normalizer) if arguments.words else {}
+        corpus = with_words(corpus, shares)
         counts = count_ngrams(corpus.stream, len(corpus.words), arguments.order)
+        counts[0] = count_further(counts[0], corpus, shares)
         tell(f"n-grams counted: {_sizes(len(table) for table in counts)}")
         estimates = estimate(counts, arguments.prune)
         if arguments.entropy > 0:
@@ -123,7 +133,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--entropy {arguments.entropy} is not a share from 0 to 1, such as 1e-8")
     if arguments.vocabulary_size < 0:
         raise UsageError(f"--vocabulary-size {arguments.vocabulary_size} is below 0; 0 keeps all words")
-    for path in [*arguments.texts, *arguments.held_out]:
+    for path in [*arguments.texts, *arguments.held_out, *([arguments.words] if arguments.words else [])]:
         if not path.is_file():
             raise UsageError(f"there is no file {path}")
     if not arguments.out.name.endswith((".arpa", ".arpa.gz", ".npz")):

@@ -8,8 +8,9 @@ import pytest
 
 from engine.text.ngram.arpa import write_arpa
 from engine.text.ngram.backoff_model import perplexity
-from engine.text.ngram.corpus import BEGIN, END, SPECIAL_WORDS, Normalizer, numbered, read_corpus
+from engine.text.ngram.corpus import BEGIN, END, SPECIAL_WORDS, Normalizer, TextError, numbered, read_corpus
 from engine.text.ngram.counts import count_ngrams
+from engine.text.ngram.further_words import count_further, read_shares, with_words
 from engine.text.ngram.kneser_ney import discounts, estimate, to_model
 from engine.text.ngram.pruning import prune
 from engine.text.vocabulary import Vocabulary
@@ -32,9 +33,10 @@ def text(tmp_path_factory):
     return path
 
 
-def built(path, order=3, cut_offs=(), share=0.0, vocabulary_size=0):
-    corpus = read_corpus([path], Normalizer(Vocabulary.english()), vocabulary_size)
+def built(path, order=3, cut_offs=(), share=0.0, vocabulary_size=0, further=None):
+    corpus = with_words(read_corpus([path], Normalizer(Vocabulary.english()), vocabulary_size), further or {})
     counts = count_ngrams(corpus.stream, len(corpus.words), order)
+    counts[0] = count_further(counts[0], corpus, further or {})
     estimates = estimate(counts, cut_offs)
     if share:
         estimates = prune(counts, estimates, share)
@@ -102,12 +104,13 @@ def test_probabilities_are_those_of_the_textbook(text, order):
         assert score(model, *map(str, history), word) == pytest.approx(wanted(word, asked), rel=1e-9)
 
 
+@pytest.mark.parametrize("further", [None, {"EMAIL": 0.01, "LAPTOP": 1e-9}])
 @pytest.mark.parametrize(
     ("cut_offs", "share", "vocabulary_size"),
     [((0,), 0, 0), ((0, 0, 1), 0, 0), ((0, 1, 2), 0, 30), ((0,), 1e-4, 0), ((0, 0, 1), 3e-4, 40)],
 )
-def test_every_history_adds_up_to_one(text, cut_offs, share, vocabulary_size):
-    corpus, model = built(text, 3, cut_offs, share, vocabulary_size)
+def test_every_history_adds_up_to_one(text, cut_offs, share, vocabulary_size, further):
+    corpus, model = built(text, 3, cut_offs, share, vocabulary_size, further)
     rng = np.random.default_rng(1)
     words = len(corpus.words)
     ends = np.array([word for word in range(words) if word != BEGIN], np.int32)
@@ -115,6 +118,35 @@ def test_every_history_adds_up_to_one(text, cut_offs, share, vocabulary_size):
         history = rng.choice(corpus.stream[corpus.stream != END], int(rng.integers(0, 3))).astype(np.int32)
         scores = [model.log_probs(np.append(history, end).astype(np.int32))[-1] for end in ends]
         assert np.sum(10.0 ** np.array(scores)) == pytest.approx(1, abs=1e-9)
+
+
+def test_words_that_the_text_lacks_are_as_likely_as_equally_rare_ones_of_the_text(text):
+    corpus, _ = built(text)
+    counts = np.bincount(corpus.stream, minlength=len(corpus.words))
+    known = {corpus.words[number]: int(counts[number]) for number in range(len(SPECIAL_WORDS), len(corpus.words))}
+    often = corpus.words[len(SPECIAL_WORDS)]
+    shares = {"EMAIL": 20 / corpus.spoken_words, "LAPTOP": 1e-9, often: 0.5}
+    assert "EMAIL" not in known
+    _, model = built(text, further=shares)
+    _, without = built(text)
+    email, laptop = score(model, often, "EMAIL"), score(model, often, "LAPTOP")
+    assert 0 < laptop < email
+    alike = np.mean([score(model, word) for word, count in known.items() if 15 <= count <= 25])
+    assert 0.5 < score(model, "EMAIL") / alike < 2
+    # What the text has is left as it is, but for the little that the others take.
+    assert model.words[: len(without.words)] == without.words
+    assert score(model, often) == pytest.approx(score(without, often), rel=0.05)
+
+
+def test_lists_of_words_that_cannot_be_used(tmp_path):
+    path = tmp_path / "words.txt"
+    normalizer = Normalizer(Vocabulary.english())
+    path.write_text("email\t2e-6\n\nO'CLOCK\t0.5\n")
+    assert read_shares(path, normalizer) == {"EMAIL": 2e-6, "O'CLOCK": 0.5}
+    for line in ("EMAIL", "EMAIL\tmuch", "EMAIL\t1", "EMAIL\t0", "TWO WORDS\t1e-6", "E9\t1e-6", "\u0416\t1e-6"):
+        path.write_text(f"FINE\t1e-6\n{line}\n")
+        with pytest.raises(TextError, match=r"words\.txt, line 2"):
+            read_shares(path, normalizer)
 
 
 def test_kenlm_reads_the_same_scores_from_the_file(text, tmp_path):

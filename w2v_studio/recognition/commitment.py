@@ -41,15 +41,23 @@ class CommitRule:
         """(committed, unstable) as text."""
         return text_of(self.committed), text_of(self.unstable)
 
-    def update(self, words: list[Word], edge_s: float, leaving_s: float = 0.0, start_s: float = 0.0) -> None:
+    def update(
+        self,
+        words: list[Word],
+        edge_s: float,
+        leaving_s: float = 0.0,
+        start_s: float = 0.0,
+        *,
+        goes_on: bool = False,
+    ) -> None:
         """Take the words of a new decode whose newest frame ends at `edge_s`.
 
         Words that end before `leaving_s` are committed as they are: the window is about to leave them behind. So are
         the unstable words of the last decode that begin before this window, `start_s`: it cuts them, or has none of
-        them.
+        them. A decode that `goes_on` behind the committed words has none of these in it.
         """
-        self._commit_what_is_gone(start_s)
-        tail = words[self._committed_count(words, start_s) :]
+        self.leave(start_s)
+        tail = words if goes_on else words[self._committed_count(words, start_s) :]
         agreed = 0
         while agreed < min(len(tail), len(self.unstable)) and tail[agreed].word == self.unstable[agreed].word:
             agreed += 1
@@ -71,7 +79,8 @@ class CommitRule:
         self.unstable = [word for word in self.unstable if word.start_s < time_s]
         return later
 
-    def _commit_what_is_gone(self, start_s: float) -> None:
+    def leave(self, start_s: float) -> None:
+        """Commit the unstable words that begin before a window that begins at `start_s`."""
         gone = sum(word.start_s < start_s + CUT_S for word in self.unstable) if start_s > 0 else 0
         self.committed += self.unstable[:gone]
         self.unstable = self.unstable[gone:]

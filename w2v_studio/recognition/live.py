@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.masking import LiveSpanMask
-from engine.text.ctc import text_of
+from engine.text.ctc import Word, text_of
 from w2v_studio.recognition.commitment import CommitRule
 from w2v_studio.recognition.decoding.decoder import LiveDecoders, build_live_decoders
 from w2v_studio.recognition.endpointer import Endpointer, Turn
@@ -190,7 +190,7 @@ class LiveRecognizer:
         elif turn is Turn.FULL:
             self._cut(updates)
         if self._is_decode_due():
-            self._decode_partial(updates)
+            self._decode_partial(updates, goes_on=True)
 
     def _keep_up_with_display(self, updates: list[LiveUpdate]) -> None:
         """Compute frames that are shown; of those that nobody shows, only keep what a pre-roll may need."""
@@ -238,24 +238,45 @@ class LiveRecognizer:
         silence_ms = self._endpointer.silence_samples / SAMPLES_PER_MS
         return self._pace.fits(self.settings.final_pause_ms - silence_ms)
 
-    def _decode_partial(self, updates: list[LiveUpdate]) -> None:
-        """Decode the last seconds of the segment, and let the commit rule judge the words."""
+    def _decode_partial(self, updates: list[LiveUpdate], *, goes_on: bool) -> None:
+        """Decode the last seconds of the segment, and let the commit rule judge the words.
+
+        Whether the speech `goes_on` behind them: its last word may be unfinished then.
+        """
         segment = self._segment
         assert segment is not None
         began = self._clock()
         self._advance_to_now(updates)
         last, window_s = self._features.frames, self._pace.window_s
         first = self._window_start(segment, last)
-        logits = self._recognizer.context(self._features.latents(first, last)).logits if last > first else None
-        words = self._decoders.partial.decode(logits, first) if logits is not None else []
         edge_s, start_s = last * self._stride_s, first * self._stride_s
         # Where the next window may begin at the latest, if it is as long as this one.
         next_s = edge_s - window_s + min(self.settings.max_hop_ms / 1000, window_s / 4)
         leaving_s = next_s + min(SEAM_S, window_s / 4) if next_s > segment.first_frame * self._stride_s else 0.0
-        segment.rule.update(words, edge_s, leaving_s, start_s if first > segment.first_frame else 0.0)
+        gone_s = start_s if first > segment.first_frame else 0.0
+        segment.rule.leave(gone_s)
+        words, is_rest = self._partial_words(segment.rule.committed, first, last, goes_on)
+        segment.rule.update(words, edge_s, leaving_s, gone_s, goes_on=is_rest)
         segment.decoded_at = self._endpointer.position
         self._pace.decoded(self._clock() - began, edge_s - start_s)
         self._show(segment, updates)
+
+    def _partial_words(self, committed: list[Word], first: int, last: int, goes_on: bool) -> tuple[list[Word], bool]:
+        """Words of a window of frames, and whether they are only those behind the committed words.
+
+        A decoder that can go on saves what is settled already, and knows the words before.
+        """
+        if last <= first:
+            return [], False
+        logits = self._recognizer.context(self._features.latents(first, last)).logits
+        decoder = self._decoders.going_on
+        if decoder is None:
+            return self._decoders.partial.decode(logits, first), False
+        settled = round(committed[-1].end_s / self._stride_s) if committed else first
+        if not first <= settled <= last:
+            return decoder.decode_on(logits, first, (), is_whole=not goes_on), False
+        before = [word.word for word in committed]
+        return decoder.decode_on(logits[settled - first :], settled, before, is_whole=not goes_on), bool(committed)
 
     def _window_start(self, segment: Segment, last: int) -> int:
         """First frame of a partial decode up to `last`: what may still change, and enough context before it."""
@@ -272,7 +293,7 @@ class LiveRecognizer:
             return
         if self._endpointer.silence_samples < self.settings.final_pause_ms * SAMPLES_PER_MS:
             if not segment.is_late and self._fits_before_final():
-                self._decode_partial(updates)
+                self._decode_partial(updates, goes_on=False)
             return
         self._advance_to_now(updates)
         segment.final_extent = self._features.frames, self._endpointer.position

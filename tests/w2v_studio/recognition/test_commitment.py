@@ -66,6 +66,30 @@ def test_repeated_words_are_all_kept():
     assert rule.texts == (said, "")
 
 
+def test_a_decode_behind_the_committed_words_has_none_of_them():
+    rule = CommitRule(0.1)
+    for _ in range(2):
+        rule.update(words("NO NO"), edge_s=3)
+    assert rule.texts == ("NO NO", "")
+    # Said once more, at a time that was the committed word's a moment ago.
+    again = words("NO YES", start=0.85)
+    rule.update(again, edge_s=3, goes_on=True)
+    assert rule.texts == ("NO NO", "NO YES")
+    rule.update(again, edge_s=3, goes_on=True)
+    assert rule.texts == ("NO NO NO YES", "")
+
+
+def test_words_before_a_window_are_left_as_they_are():
+    rule = CommitRule(9)
+    rule.update(words("ONE TWO THREE"), edge_s=3)
+    rule.leave(0.0)
+    assert rule.texts == ("", "ONE TWO THREE")
+    rule.leave(0.7)
+    assert rule.texts == ("ONE TWO", "THREE")
+    rule.update(words("TREE FOUR", start=1.0), edge_s=3, start_s=0.7, goes_on=True)
+    assert rule.texts == ("ONE TWO", "TREE FOUR")
+
+
 def test_words_leaving_the_window_are_committed_as_they_are():
     rule = CommitRule(0.64)
     rule.update(words("ONE TWO THREE"), edge_s=9, leaving_s=1.0)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from engine.masking import LiveSpanMask
-from w2v_studio.bundles import default_bundle
+from w2v_studio.bundles import default_bundle, find_bundle
+from w2v_studio.recognition.decoding.language_model import LanguageModelDecoder
 from w2v_studio.recognition.live import (
     FinalUpdate,
     FramesUpdate,
@@ -117,6 +118,31 @@ def test_committed_text_only_grows(recognizer, voice_activity, digits_waveform):
         if before.segment == after.segment:
             assert after.committed.startswith(before.committed)
             assert before != after  # nothing is sent twice
+
+
+def test_words_by_phones_are_read_behind_the_committed_ones(voice_activity, digits_waveform, monkeypatch):
+    recognizer = Recognizer(find_bundle("small-en"), "cpu", threads=1)
+    live = LiveRecognizer(recognizer, voice_activity, LiveSettings(adaptive_hop=False, min_silence_ms=2000))
+    asked, decode_on = [], LanguageModelDecoder.decode_on
+
+    def spy(self, logits, first_frame, before, *, is_whole):
+        asked.append((first_frame, list(before), is_whole))
+        return decode_on(self, logits, first_frame, before, is_whole=is_whole)
+
+    monkeypatch.setattr(LanguageModelDecoder, "decode_on", spy)
+    updates = run(live, digits_waveform)
+    committed = [partial for partial in of_kind(updates, PartialUpdate) if partial.committed]
+    assert committed
+    for before, after in itertools.pairwise(of_kind(updates, PartialUpdate)):
+        if before.segment == after.segment:
+            assert after.committed.startswith(before.committed)
+    behind = [(first, before) for first, before, _ in asked if before]
+    assert behind, "decodes behind committed words"
+    assert all(" ".join(before) in {partial.committed for partial in committed} for _, before in behind)
+    assert behind == sorted(behind, key=lambda item: item[0])
+    assert {is_whole for _, _, is_whole in asked} == {True, False}
+    final = of_kind(updates, FinalUpdate)[0].text
+    assert final.startswith(committed[-1].committed if committed[-1].segment == 0 else "")
 
 
 def test_silence_gives_frames_only(recognizer, voice_activity):

@@ -80,6 +80,12 @@ class LiveDecoders:
     final: Decoder
     partial: Decoder
 
+    @property
+    def going_on(self) -> LanguageModelDecoder | None:
+        """`partial` if it can go on behind words that are settled already."""
+        is_able = isinstance(self.partial, LanguageModelDecoder) and self.partial.by_phones
+        return self.partial if is_able else None  # type: ignore[return-value]
+
 
 def build_decoder(bundle: Bundle, settings: DecodingSettings | None = None) -> Decoder:
     """The decoder for `settings` (None: auto). A language model takes seconds to load. Raises DecodingError."""

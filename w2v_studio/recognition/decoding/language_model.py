@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from w2v_studio.recognition.decoding.emissions import LARGEST
 from w2v_studio.recognition.decoding.letter_words import LetterWords
 from w2v_studio.recognition.decoding.phone_words import PhoneWords
 from w2v_studio.recognition.decoding.settings import DecodingError, Hotword
+from w2v_studio.recognition.decoding.word_search import Surroundings
+
+LONGEST_HISTORY = 5
+"""Words before that count at most: those of n-grams of six, the longest that build-lm makes."""
 
 
 class LanguageModelDecoder:
@@ -82,20 +87,39 @@ class LanguageModelDecoder:
 
     def decode(self, logits: NDArray[np.float32], first_frame: int = 0) -> list[Word]:
         """Words of `logits` (frames, tokens); their times count `first_frame` frames before the first row."""
-        words, evidence = self.weigh(logits, first_frame)
+        return self._with_confidence(*self.weigh(logits, first_frame))
+
+    def decode_on(
+        self, logits: NDArray[np.float32], first_frame: int, before: Sequence[str], *, is_whole: bool
+    ) -> list[Word]:
+        """The same behind words that were said `before`. Where speech goes on behind these frames too, they are not
+
+        `is_whole`, and a last word that may be unfinished is left out. For decoders by phones.
+        """
+        if not isinstance(self._search, PhoneWords):
+            raise TypeError("only words by phones can go on")
+        around = self._search.around(before[-LONGEST_HISTORY:], is_whole)
+        return self._with_confidence(*self.weigh(logits, first_frame, around))
+
+    def _with_confidence(self, words: list[Word], evidence: NDArray[np.float64]) -> list[Word]:
         if self._weights.confidence_slope == 0:
             return words
         sure = platt(evidence, self._weights.confidence_slope, self._weights.confidence_offset)
         return [replace(word, confidence=one) for word, one in zip(words, sure.tolist(), strict=True)]
 
-    def weigh(self, logits: NDArray[np.float32], first_frame: int = 0) -> tuple[list[Word], NDArray[np.float64]]:
+    def weigh(
+        self, logits: NDArray[np.float32], first_frame: int = 0, around: Surroundings | None = None
+    ) -> tuple[list[Word], NDArray[np.float64]]:
         """Words, with the confidence of greedy ones, and what sound speaks for each: (words,), the mean log-probability
 
-        of its letters or phones, priors divided out.
+        of its letters or phones, priors divided out. `around` is for words by phones.
         """
         rows = self.own(logits)
         divided = rows - self._habits if self._weights.prior_weight else rows
-        path, spans = self._search.read(divided, self._weights)
+        if isinstance(self._search, PhoneWords):
+            path, spans = self._search.read(divided, self._weights, around)
+        else:
+            path, spans = self._search.read(divided, self._weights)
         frames = token_kinds(self._tokens).is_letter[path].nonzero()[0]
         if not spans:
             return [], np.zeros(0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.text.ngram.corpus import SPECIAL_WORDS, UNKNOWN
 from engine.text.vocabulary import Vocabulary
 from w2v_studio.recognition.decoding.bundle_files import DecodingDefaults
 from w2v_studio.recognition.decoding.emissions import emissions, mean_of_runs
@@ -15,7 +17,7 @@ from w2v_studio.recognition.decoding.ngram_states import NgramStates
 from w2v_studio.recognition.decoding.settings import Hotword
 from w2v_studio.recognition.decoding.spans import Span
 from w2v_studio.recognition.decoding.spoken_hotwords import SpokenHotword, spoken_hotwords
-from w2v_studio.recognition.decoding.word_search import NO_WORD, SearchWeights, WordSearch
+from w2v_studio.recognition.decoding.word_search import NO_WORD, SearchWeights, Surroundings, WordSearch
 from w2v_studio.recognition.decoding.word_tree import WordTree
 
 LEAST_OF_PHONES = -8.0
@@ -50,13 +52,26 @@ class PhoneWords:
         lifted = np.array(lifts, np.float32)
         worth = model.score(np.full(len(numbers), model.start, np.int32), numbers)[0] + lifted
         self._search = WordSearch(WordTree(ways, worth), model, numbers, lifted, phones.blank)
+        self._model = model
+        # Of words with several pronunciations the first one's; words that the model does not know are all alike to it.
+        self._last_phones = np.full(len(model.words), phones.blank, np.int16)
+        self._last_phones[numbers[::-1]] = [each[0][-1] for each in reversed(ways)]
+        self._last_phones[model.word(SPECIAL_WORDS[UNKNOWN])] = phones.blank
 
     @property
     def words(self) -> int:
         """How many words there are."""
         return len(self._names)
 
-    def read(self, logits: NDArray[np.float32], weights: DecodingDefaults) -> tuple[NDArray[np.intp], list[Span]]:
+    def around(self, before: Sequence[str], is_whole: bool) -> Surroundings:
+        """Of frames behind the words `before`, none of which means the beginning of a sentence."""
+        numbers = tuple(self._model.word(word) for word in before)
+        sounding = int(self._last_phones[numbers[-1]]) if numbers else self._phones.blank
+        return Surroundings(numbers or None, None if sounding == self._phones.blank else sounding, is_whole)
+
+    def read(
+        self, logits: NDArray[np.float32], weights: DecodingDefaults, around: Surroundings | None = None
+    ) -> tuple[NDArray[np.intp], list[Span]]:
         """The best phone of each frame (frames,), and the words that they make."""
         if len(logits) == 0:
             return np.zeros(0, np.intp), []
@@ -66,8 +81,9 @@ class PhoneWords:
             given = emissions(logits, self._phones, least=LEAST_OF_PHONES)
             runs = np.arange(len(given.kept))
         wanted = SearchWeights(weights.beam_width, weights.lm_weight, weights.word_score)
-        found = self._search.best(given.scores, wanted)
+        found = self._search.best(given.scores, wanted, around)
         path = given.whole_path(found.tokens[runs], self._phones.blank)
+        path[: given.kept[(runs < found.lead).sum() - 1] + 1 if found.lead else 0] = self._phones.blank
         ended = (found.words != NO_WORD).nonzero()[0]
         # A word's last phone may go on after it was taken for the end.
         changes = np.append((found.tokens[1:] != found.tokens[:-1]).nonzero()[0], len(found.tokens) - 1)

@@ -38,12 +38,29 @@ class SearchWeights:
     word_score: float
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What stands around the frames: the `words` said before them, by number of the language model, oldest first.
+
+    None stands for the beginning of a sentence. `sounding` is the token that the last of them ends with, which may go
+    on for some frames. Where the speech goes on, `is_whole` is False: the last word may be unfinished.
+    """
+
+    words: tuple[int, ...] | None = None
+    sounding: int | None = None
+    is_whole: bool = True
+
+
 @dataclass(frozen=True, eq=False)
 class Spoken:
-    """The best hypothesis: a token for each frame (frames,), and the word that ends in it, or NO_WORD."""
+    """The best hypothesis: a token for each frame (frames,), and the word that ends in it, or NO_WORD.
+
+    The first `lead` frames are still the last sound of the word before.
+    """
 
     tokens: Places
     words: Places
+    lead: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,25 +107,36 @@ class WordSearch:
         self._tree, self._model, self._numbers, self._lifts, self._blank = tree, model, numbers, lifts, blank
         self._token_count = max(int(tree.tokens.max(initial=0)), blank) + 1
 
-    def best(self, scores: NDArray[np.float32], weights: SearchWeights) -> Spoken:
+    def best(self, scores: NDArray[np.float32], weights: SearchWeights, around: Surroundings | None = None) -> Spoken:
         """The best words of log-probabilities `scores` (frames, tokens), IMPOSSIBLE where not followed.
 
         Paths that give the same words and end alike count together, by the sum of their probabilities. A hypothesis
-        that ends within a word is taken only where none ends with one.
+        that ends within a word is taken only where none ends with one, or where the speech goes on.
         """
-        nobody = np.zeros(1, np.int32)
-        start = np.full(1, self._model.start, np.int32)
-        beam = _Beam(nobody, np.full(1, self._blank, np.int32), start, np.zeros(1), np.zeros(1, np.int64))
+        around = around or Surroundings()
+        beam = self._first(around)
         steps: list[_Step] = []
         for row in scores.astype(np.float64):
             steps.append(self._step(beam, row, weights))
             beam = steps[-1].beam
-        place = self._best_end(beam, weights.lm_weight)
+        place = self._best_end(beam, weights.lm_weight) if around.is_whole else _best_so_far(beam)
         tokens, words = np.zeros(len(scores), np.intp), np.full(len(scores), NO_WORD, np.intp)
         for frame, step in reversed([*enumerate(steps)]):
             tokens[frame], words[frame] = step.beam.tokens[place], step.words[place]
             place = int(step.before[place])
-        return Spoken(tokens, words)
+        is_led = place == 1 and around.sounding is not None
+        lead = int((tokens == around.sounding).cumprod().sum()) if is_led else 0
+        return Spoken(tokens, words, lead)
+
+    def _first(self, around: Surroundings) -> _Beam:
+        """The hypotheses before the first frame."""
+        history = np.full(1, self._model.start if around.words is None else 0, np.int32)
+        for word in around.words or ():
+            history = self._model.score(history, np.full(1, word, np.int32))[1]
+        tokens = np.array([self._blank] if around.sounding is None else [self._blank, around.sounding], np.int32)
+        count = len(tokens)
+        nobody, silence = np.zeros(count, np.int32), np.zeros(count)
+        return _Beam(nobody, tokens, history.repeat(count), silence, np.zeros(count, np.int64))
 
     def _best_end(self, beam: _Beam, lm_weight: float) -> int:
         """The place of the likeliest text's likeliest end."""
@@ -116,10 +144,7 @@ class WordSearch:
         if not len(at_root):
             return int(beam.scores.argmax())
         scores = beam.scores[at_root] + lm_weight * self._model.finish(beam.histories[at_root])
-        total = np.logaddexp.reduce(
-            np.where(beam.texts[at_root] == beam.texts[at_root][:, None], scores, -np.inf), axis=-1
-        )
-        return int(at_root[np.lexsort((scores, total))[-1]])
+        return int(at_root[np.lexsort((scores, _sums_of_texts(beam.texts[at_root], scores)))[-1]])
 
     def _step(self, beam: _Beam, row: NDArray[np.float64], weights: SearchWeights) -> _Step:
         """One frame more, of log-probabilities `row` (tokens,)."""
@@ -183,6 +208,18 @@ class WordSearch:
             best = total.argpartition(-most)[-most:]
             return chosen[best], total[best]
         return chosen, total
+
+
+def _best_so_far(beam: _Beam) -> int:
+    """The place of the likeliest end of the words that are likeliest so far, whatever word is being said."""
+    return int(np.lexsort((beam.scores, _sums_of_texts(beam.texts, beam.scores)))[-1])
+
+
+def _sums_of_texts(texts: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each hypothesis the log-probability of its text, over all that have it."""
+    alike = np.where(texts == texts[:, None], scores, -np.inf)
+    sums: NDArray[np.float64] = np.logaddexp.reduce(alike, axis=-1)
+    return sums
 
 
 def _ranges(begins: NDArray[np.int32], ends: NDArray[np.int32]) -> tuple[Places, Places]:

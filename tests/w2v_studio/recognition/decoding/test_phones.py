@@ -64,6 +64,17 @@ def test_the_language_model_chooses_between_words_that_sound_alike(files):
     assert text_of(decoder(files).decode(said("S IY - D AH - S IY"))) == "SEE THE SEA"
 
 
+def test_words_go_on_behind_those_that_were_said(files):
+    some, logits = decoder(files), said("IY IY - - D AH - - T")
+    (word,) = some.decode_on(logits, 50, ["A", "SEE"], is_whole=False)
+    assert (word.word, round(word.start_s / 0.02) - 50, round(word.end_s / 0.02) - 50) == ("THE", 4, 6)
+    assert [word.word for word in some.decode_on(said("- S IY -"), 0, ["SEE", "THE"], is_whole=True)] == ["SEA"]
+    begun = some.decode_on(said("- S IY - D AH"), 0, [], is_whole=True)
+    assert [word.word for word in begun] == [word.word for word in some.decode(said("- S IY - D AH"))] == ["SEE", "THE"]
+    # Words that the language model does not know end in no sound that could go on.
+    assert some.decode_on(said("- S IY -"), 0, ["XYLOPHONE"], is_whole=True)
+
+
 def test_of_more_words_alike_than_fit_the_likeliest_stay(files, tmp_path, capfd):
     """Listed last, where the tree would have no room left for them."""
     rare = [f"S{letter}" for letter in "ABCDEFGHIJ"]

@@ -11,7 +11,7 @@ from engine.__main__ import main as engine
 from w2v_studio.recognition.decoding.emissions import IMPOSSIBLE
 from w2v_studio.recognition.decoding.ngram_states import LN_10, NgramStates
 from w2v_studio.recognition.decoding.settings import DecodingError
-from w2v_studio.recognition.decoding.word_search import NO_WORD, SearchWeights, WordSearch
+from w2v_studio.recognition.decoding.word_search import NO_WORD, SearchWeights, Surroundings, WordSearch
 from w2v_studio.recognition.decoding.word_tree import WordTree
 
 # Tokens 1 to 5; two words sound alike, one has two ways, one is the beginning of another, one has a sound twice.
@@ -122,6 +122,62 @@ def test_it_finds_the_likeliest_of_all_texts(arpa, seed, sharpness):
     assert path in [[*itertools.chain(*way)] for way in itertools.product(*(WORDS[word] for word in text))] or any(
         np.diff(spoken.tokens) == 0
     )
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("before", [("SEE", "THE"), ("ALL",), ("SEE", "ALL", "A")])
+def test_words_said_before_count(arpa, seed, before):
+    scores, weights = random_scores(seed, sharpness=4.0), SearchWeights(beam=2000, lm_weight=2.0, word_score=1.0)
+    model, definition = NgramStates(arpa), ArpaFile(gzip.decompress(arpa.read_bytes()).decode())
+
+    class Behind:
+        """Prices of what is said behind `before`."""
+
+        @staticmethod
+        def of(words):
+            text, last = (*before, *words, "</s>"), definition.order - 1
+            places = range(len(before), len(text))
+            return LN_10 * sum(definition.log_p(text[max(0, at - last) : at], text[at]) for at in places)
+
+    around = Surroundings(tuple(model.word(word) for word in before))
+    spoken = search_with(model).best(scores, weights, around)
+    text = tuple(list(WORDS)[word] for word in spoken.words if word != NO_WORD)
+    found = likeliest(scores, Behind, weights)
+    assert {text: score for score, text in reversed(found)}[text] >= found[0][0] - 0.1, found[:3]
+
+
+def sure_of(tokens):
+    scores = np.full((len(tokens), TOKENS), -9.0, np.float32)
+    scores[range(len(tokens)), tokens] = -0.001
+    return scores
+
+
+def named(spoken):
+    return [list(WORDS)[word] for word in spoken.words if word != NO_WORD]
+
+
+def test_where_the_speech_goes_on_an_unfinished_word_is_none(arpa):
+    search, weights = search_with(NgramStates(arpa)), SearchWeights(50, 0.5, 0.0)
+    beginning, whole = sure_of([1, 2, 0, 4, 0, 3]), sure_of([1, 2, 0, 4, 0, 3, 4])
+    goes_on = Surroundings(is_whole=False)
+    assert named(search.best(beginning, weights, goes_on)) == ["SEE", "A"]
+    assert search.best(beginning, weights, goes_on).tokens.tolist() == [1, 2, 0, 4, 0, 3]
+    assert named(search.best(whole, weights, goes_on)) == ["SEE", "A", "THE"]
+    # Of what is whole, every sound must be part of a word.
+    assert named(search.best(beginning, weights)) != ["SEE", "A"]
+
+
+def test_the_last_sound_of_the_word_before_may_go_on(arpa):
+    model = NgramStates(arpa)
+    search, weights = search_with(model), SearchWeights(50, 0.5, 0.0)
+    scores = sure_of([2, 2, 0, 4])
+    see = (model.word("SEE"),)
+    spoken = search.best(scores, weights, Surroundings(see, sounding=2))
+    assert (named(spoken), spoken.tokens.tolist(), spoken.lead) == (["A"], [2, 2, 0, 4], 2)
+    # A word that begins with the same sound is another one.
+    again = search.best(sure_of([4, 0, 4]), weights, Surroundings((model.word("A"),), sounding=4))
+    assert (named(again), again.lead) in ((["A"], 1), (["A", "A"], 0))
+    assert search.best(scores, weights, Surroundings(see)).tokens.tolist() != [2, 2, 0, 4]
 
 
 def test_the_last_sound_of_a_word_may_go_on(arpa):

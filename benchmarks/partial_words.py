@@ -1,6 +1,7 @@
 """How good, how steady and how dear live words are before they are final: greedy against the language model.
 
     uv run python -m benchmarks.partial_words MANIFEST [--bundle NAME_OR_FOLDER] [--every N] [--beams 8 32 128]
+        [--distances 320 640]
 
 Each recording is fed to live recognition in chunks of 0.1 s, with silence before and behind, once for each way of
 making partial texts; final texts are made in the same way each time. Hop and window do not follow the machine, so that
@@ -10,12 +11,14 @@ all but the load is repeatable.
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.word_changes import replaced_words
 from engine.data.manifest import read_manifest
 from engine.text.error_rate import error_rates
 from w2v_studio.audio.files import read_audio
@@ -34,16 +37,22 @@ CHUNK = 1600
 
 @dataclass
 class Heard:
-    """Of all recordings: the words last shown before each final text, the final ones, and words taken back."""
+    """Of all recordings: the words last shown before each final text, the final ones, and words taken back.
+
+    `settled` counts committed words, `broken` those of them that the final text has not.
+    """
 
     partial: list[str] = field(default_factory=list)
     final: list[str] = field(default_factory=list)
     revised: int = 0
+    settled: int = 0
+    broken: int = 0
 
 
 def play(live: LiveRecognizer, sound: np.ndarray, heard: Heard) -> None:
     """One recording."""
     shown: list[str] = []
+    committed: list[str] = []
     last: list[str] = []
     finals: list[str] = []
     for start in [*range(0, len(sound), CHUNK), len(sound)]:
@@ -52,12 +61,14 @@ def play(live: LiveRecognizer, sound: np.ndarray, heard: Heard) -> None:
             if isinstance(update, FinalUpdate):
                 finals.append(update.text)
                 last += shown
-                shown = []
+                heard.settled += len(committed)
+                heard.broken += replaced_words(committed, update.text.split())
+                shown, committed = [], []
             elif isinstance(update, PartialUpdate):
                 words = f"{update.committed} {update.unstable}".split()
                 kept = next((at for at, pair in enumerate(zip(shown, words, strict=False)) if pair[0] != pair[1]), None)
                 heard.revised += len(shown) - (min(len(shown), len(words)) if kept is None else kept)
-                shown = words
+                shown, committed = words, update.committed.split()
     live.reset()
     heard.partial.append(" ".join(last))
     heard.final.append(" ".join(finals))
@@ -70,6 +81,7 @@ def main() -> None:
     parser.add_argument("--bundle")
     parser.add_argument("--every", type=int, default=1, help="take each n-th recording")
     parser.add_argument("--beams", type=int, nargs="+", default=[8, 32, 128])
+    parser.add_argument("--distances", type=int, nargs="+", default=[320], help="commit distances, ms")
     options = parser.parse_args()
     recognizer = Recognizer(find_bundle(options.bundle) if options.bundle else default_bundle(), "cpu", threads=1)
     recognizer.warm_up()
@@ -81,11 +93,15 @@ def main() -> None:
     ways = {"greedy": DecodingSettings("greedy")}
     ways |= {f"language model, beam {beam}": DecodingSettings("lm", beam_width=beam) for beam in options.beams}
     print(f"{bundle.card.name}, {len(clips)} recordings, {seconds:.0f} s with silence\n")
-    print("| partial words | WER of the last ones shown | WER final | words taken back for a final one | load |")
-    print("|---|---|---|---|---|")
-    for name, settings in ways.items():
+    print(
+        "| partial words | commit distance | WER of the last ones shown | WER final | words taken back for a final one "
+        "| settled words that the final text changes | load |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for (name, settings), distance in itertools.product(ways.items(), options.distances):
         decoders = LiveDecoders(final, build_decoder(bundle, settings))
-        live = LiveRecognizer(recognizer, VoiceActivity(), LiveSettings(adaptive_hop=False), decoders=decoders)
+        steady = LiveSettings(adaptive_hop=False, commit_distance_ms=distance)
+        live = LiveRecognizer(recognizer, VoiceActivity(), steady, decoders=decoders)
         heard, began = Heard(), time.process_time()
         for sound in sounds:
             play(live, sound, heard)
@@ -94,7 +110,9 @@ def main() -> None:
         shown, settled = (error_rates(zip(said, texts, strict=True)).wer for texts in (heard.partial, heard.final))
         words = sum(len(text.split()) for text in heard.final)
         print(
-            f"| {name} | {shown:.1%} | {settled:.1%} | {heard.revised / max(words, 1):.2f} | {load:.3f} |", flush=True
+            f"| {name} | {distance} ms | {shown:.1%} | {settled:.1%} | {heard.revised / max(words, 1):.2f} "
+            f"| {heard.broken / max(heard.settled, 1):.1%} of {heard.settled} | {load:.3f} |",
+            flush=True,
         )
 
 

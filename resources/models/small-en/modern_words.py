@@ -19,6 +19,8 @@ from engine.text.ngram.corpus import Normalizer, read_corpus
 from engine.text.vocabulary import Vocabulary
 
 LEAST_SHARE = 2e-7
+WEIGHT = 0.3
+"""Of their share today what the language model shall count: a network that mishears much finds them everywhere."""
 RUDE = ("FUCK", "MOTHERFUCK", "SHIT", "BULLSHIT", "CUNT", "NIGG", "FAG", "SLUT", "WHOR", "PORN", "ASSHOLE")
 """A model that mishears a third of the words should not put these in somebody's mouth: a hotword brings them back."""
 
@@ -35,7 +37,8 @@ def main(out: Path, sources: list[Path]) -> None:
         is_whole = len(stem) > 1 and "'" not in stem and letters.issuperset(written)
         if share >= LEAST_SHARE and is_whole and written not in known and not written.startswith(RUDE):
             found[written] = share
-    lines = [f"{word}\t{share:.3g}\n" for word, share in sorted(found.items(), key=lambda item: (-item[1], item[0]))]
+    by_share = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    lines = [f"{word}\t{WEIGHT * share:.3g}\n" for word, share in by_share]
     out.write_text("".join(lines), encoding="utf-8")
     print(f"{len(lines)} words, {sum(found.values()):.2%} of running words")
 

@@ -34,9 +34,3 @@ def phone_trigram(counts: NDArray[np.int32]) -> NDArray[np.float32]:
         share = np.divide(kinds, seen + kinds, out=np.ones(seen.shape), where=seen > 0)
         lower = (1 - share) * table / np.maximum(seen, 1) + share * lower
     return lower.astype(np.float32)
-
-
-def log_probability(trigram: NDArray[np.float32], sentence: Sequence[int]) -> float:
-    """Of the whole sentence, its end with it; nats."""
-    row = np.asarray([EDGE, EDGE, *sentence, EDGE])
-    return float(np.log(trigram[row[:-2], row[1:-1], row[2:]]).sum())

@@ -18,7 +18,7 @@ from engine.data.batches import FinetuningCollator
 from engine.data.examples import plan_examples
 from engine.data.manifest import read_manifest
 from engine.events import Failed, Finished, Step
-from engine.text.phone_trigram import count_phones, log_probability, phone_trigram
+from engine.text.phone_trigram import count_phones, phone_trigram
 from engine.text.pronunciation import Pronunciations
 from engine.training.checkpoint import find_checkpoint, load_checkpoint
 from engine.training.ctc_crf import log_partition, rival_loss
@@ -28,6 +28,12 @@ Build = Callable[..., RunConfig]
 Train = Callable[..., Finished | Failed]
 Told = Callable[..., list[Any]]
 PHONES = 3
+
+
+def log_probability(trigram: np.ndarray, sentence: list[int]) -> float:
+    """Of the whole sentence, its end with it; nats."""
+    row = np.asarray([0, 0, *sentence, 0])
+    return float(np.log(trigram[row[:-2], row[1:-1], row[2:]]).sum())
 
 
 @pytest.fixture

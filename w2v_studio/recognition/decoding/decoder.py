@@ -83,8 +83,8 @@ class LiveDecoders:
     @property
     def going_on(self) -> LanguageModelDecoder | None:
         """`partial` if it can go on behind words that are settled already."""
-        is_able = isinstance(self.partial, LanguageModelDecoder) and self.partial.by_phones
-        return self.partial if is_able else None  # type: ignore[return-value]
+        partial = self.partial
+        return partial if isinstance(partial, LanguageModelDecoder) and partial.by_phones else None
 
 
 def build_decoder(bundle: Bundle, settings: DecodingSettings | None = None) -> Decoder:

@@ -42,6 +42,8 @@ COMMANDS = {
         Command("save_text", "Save the transcript as a file", ("Ctrl+S",), "save", "Dictate"),
         Command("clear", "Clear the transcript", ("Ctrl+Shift+X",), "clear", "Dictate"),
         Command("raw_words", "Show the words as recognised", ("Ctrl+Shift+W",), "", "Dictate"),
+        Command("next_unsure", "Go to the next unsure word", ("F8",), "", "Dictate"),
+        Command("word_choices", "What else the word may be", (), "", "Dictate", ("Alt+Down",)),
         Command("inspect_last", "Inspect the last recording", ("Ctrl+I",), "inspect", "Dictate"),
         Command("history", "Show past dictations", ("Ctrl+H",), "history", "Dictate"),
         Command("search_history", "Search past dictations", ("Ctrl+F",), "search", "Dictate"),

@@ -26,12 +26,16 @@ _ENCODING = "utf-32-le" if sys.byteorder == "little" else "utf-32-be"
 
 @dataclass(frozen=True)
 class Word:
-    """A word with its times in seconds and a confidence in 0 to 1 (the least of its frames')."""
+    """A word with its times in seconds and a confidence in 0 to 1 (the least of its frames').
+
+    `alternatives` are words that it may be instead, the likeliest first, where the decoder knows any.
+    """
 
     word: str
     start_s: float
     end_s: float
     confidence: float
+    alternatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

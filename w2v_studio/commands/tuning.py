@@ -49,7 +49,7 @@ class Heard:
 
     def wer(self, decoder: LanguageModelDecoder) -> float:
         """Word error rate of what `decoder` makes of it."""
-        found = [text_of(decoder.decode(rows)) for rows in self.logits]
+        found = [text_of(decoder.find(rows)) for rows in self.logits]
         return error_rates(zip(self.references, found, strict=True)).wer
 
 
@@ -120,19 +120,24 @@ def _listen(recognizer: Recognizer, manifests: Sequence[Path]) -> tuple[Heard, i
 def _calibrate(decoder: LanguageModelDecoder, heard: Heard, given: DecodingDefaults) -> DecodingDefaults:
     """Confidence of the words that the language model chooses with the weights `given`."""
     decoder.set_weights(given)
-    evidence: list[float] = []
+    evidence: list[NDArray[np.float64]] = []
     right: list[bool] = []
     for rows, reference in zip(heard.logits, heard.references, strict=True):
-        words, sounds = decoder.weigh(rows)
-        evidence += sounds.tolist()
+        words, speaks = decoder.weigh(rows)
+        evidence.append(speaks)
         right += right_words(reference.split(), [word.word for word in words])
     try:
-        slope, offset = fit_platt(np.array(evidence), np.array(right, bool))
+        (slope, votes), offset = fit_platt(np.concatenate(evidence), np.array(right, bool))
     except DecodingError as error:
         print_error(f"the confidence of the language model's words is left as it is: {error}")
         return given
-    print(f"confidence of the language model's words: slope {slope:.3f}, offset {offset:.3f}")
-    return replace(given, confidence_slope=round(slope, 4), confidence_offset=round(offset, 4))
+    print(f"confidence of the language model's words: slope {slope:.3f}, votes {votes:.3f}, offset {offset:.3f}")
+    return replace(
+        given,
+        confidence_slope=round(slope, 4),
+        confidence_votes=round(votes, 4),
+        confidence_offset=round(offset, 4),
+    )
 
 
 def _weigh(decoder: LanguageModelDecoder, heard: Heard, given: DecodingDefaults) -> DecodingDefaults:

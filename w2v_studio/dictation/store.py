@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.text.ctc import Word
 from w2v_studio.assets import data_folder
@@ -264,10 +265,16 @@ class DictationStore:
             (number,),
         ).fetchall()
         segments = tuple(
-            StoredSegment(place, start_s, end_s, raw, corrected, tuple(Word(**word) for word in json.loads(words)))
+            StoredSegment(place, start_s, end_s, raw, corrected, _words(words))
             for place, start_s, end_s, raw, corrected, words in found
         )
         return Dictation(number, started_at, self.audio_folder / audio, bundle, duration_s, segments)
+
+
+def _words(stored: str) -> tuple[Word, ...]:
+    """Words as `add_segment` keeps them."""
+    listed: list[dict[str, Any]] = json.loads(stored)
+    return tuple(Word(**{**values, "alternatives": tuple(values.get("alternatives", ()))}) for values in listed)
 
 
 SELECT = "SELECT id, started_at, audio, bundle, duration_s FROM dictations"

@@ -1,22 +1,38 @@
-"""The text: final paragraphs that can be corrected, and below them the words that may still change."""
+"""The text: final paragraphs that can be corrected."""
 
 from __future__ import annotations
 
-import html
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from PySide6.QtCore import QRect, QSignalBlocker, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QResizeEvent, QTextBlock, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextFormat
-from PySide6.QtWidgets import QLabel, QScrollArea, QSizePolicy, QTextEdit, QVBoxLayout, QWidget
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QKeyEvent,
+    QTextBlock,
+    QTextBlockFormat,
+    QTextCharFormat,
+    QTextCursor,
+    QTextFormat,
+)
+from PySide6.QtWidgets import QMenu, QSizePolicy, QTextEdit, QWidget
 
 from engine.text.ctc import Word
 from w2v_studio.dictation.model import FinalText
 from w2v_studio.dictation.store import Dictation
+from w2v_studio.dictation.word_choices import (
+    CHOICES_PROPERTY,
+    UNSURE_PROPERTY,
+    choices_at,
+    choose,
+    next_unsure,
+    written_choices,
+)
 from w2v_studio.dictation.written import spoken_words, written_segments
 from w2v_studio.text_stage.stage import Span, TextStage, Written
 from w2v_studio.theme import GRID_PX, Theme
-from w2v_studio.widgets.card import styled_label
 from w2v_studio.widgets.time_axis import clock
 
 KEY_PROPERTY = QTextFormat.Property.UserProperty + 1
@@ -84,7 +100,7 @@ class TranscriptEditor(QTextEdit):
         for _ in range(written.scratched):
             remove_last_paragraph(cursor, final.dictation)
         if written.text.strip():
-            self._insert(cursor, paragraph, written)
+            self._insert(cursor, paragraph, written, stage)
         cursor.endEditBlock()
         self._is_inserting = False
 
@@ -143,6 +159,45 @@ class TranscriptEditor(QTextEdit):
                 if key[0] != NOT_KEPT:
                     self.corrected.emit(*key, corrected)
 
+    def select_next_unsure(self) -> bool:
+        """Select the next word that the model was unsure of; False where there is none."""
+        word = next_unsure(self.textCursor())
+        if word is None:
+            return False
+        self.setFocus()
+        self.setTextCursor(word)
+        return True
+
+    def menu_at(self, cursor: QTextCursor) -> QMenu:
+        """What can be done there: what the word may be instead first, then what every text has."""
+        menu = self.createStandardContextMenu()
+        first = menu.actions()[0]
+        for place, text in enumerate(choices_at(cursor)):
+            action = menu.addAction(text)
+            action.setObjectName(f"choice_{place}")
+            action.triggered.connect(lambda _on=False, text=text: choose(cursor, text))
+            menu.insertAction(first, action)
+        if menu.actions()[0] is not first:
+            menu.insertSeparator(first)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        return menu
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """With the other words that the one there may be."""
+        by_keys = event.reason() == QContextMenuEvent.Reason.Keyboard
+        cursor = self.textCursor() if by_keys else self.cursorForPosition(event.pos())
+        self.menu_at(cursor).popup(self.mapToGlobal(self.cursorRect(cursor).bottomLeft()))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Alt and the arrow down open the choices of the word at the cursor."""
+        if event.key() == Qt.Key.Key_Down and event.modifiers() == Qt.KeyboardModifier.AltModifier:
+            cursor = self.textCursor()
+            menu = self.menu_at(cursor)
+            menu.setActiveAction(menu.actions()[0])
+            menu.popup(self.mapToGlobal(self.cursorRect(cursor).bottomLeft()))
+        else:
+            super().keyPressEvent(event)
+
     def _show(self, paragraph: Paragraph, written: Written | None, stage: TextStage) -> None:
         """Add a paragraph at the end, unless there is nothing to show of it."""
         if paragraph.corrected is None and (written is None or not written.text.strip()):
@@ -150,11 +205,11 @@ class TranscriptEditor(QTextEdit):
         self._is_inserting = True
         cursor = QTextCursor(self.document())
         cursor.beginEditBlock()
-        self._insert(cursor, paragraph, written or stage.write(paragraph.words))
+        self._insert(cursor, paragraph, written or stage.write(paragraph.words), stage)
         cursor.endEditBlock()
         self._is_inserting = False
 
-    def _insert(self, cursor: QTextCursor, paragraph: Paragraph, written: Written) -> None:
+    def _insert(self, cursor: QTextCursor, paragraph: Paragraph, written: Written, stage: TextStage) -> None:
         cursor.movePosition(QTextCursor.MoveOperation.End)
         form = QTextBlockFormat()
         form.setLineHeight(145, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
@@ -168,9 +223,9 @@ class TranscriptEditor(QTextEdit):
         if paragraph.corrected is not None:
             cursor.insertText(paragraph.corrected, QTextCharFormat())
         else:
-            for gap, span in _without_outer_breaks(written):
+            for gap, span, choices in _without_outer_breaks(written, stage):
                 cursor.insertText(gap, QTextCharFormat())
-                cursor.insertText(span.text, span_format(span))
+                cursor.insertText(span.text, span_format(span, choices))
         shown = " ".join(written.text.split())
         self._model_texts[paragraph.key] = shown
         self._known_texts[paragraph.key] = shown if paragraph.corrected is None else paragraph.corrected
@@ -227,9 +282,13 @@ def remove_last_paragraph(cursor: QTextCursor, dictation: int | None) -> None:
     cursor.removeSelectedText()
 
 
-def _without_outer_breaks(written: Written) -> list[tuple[str, Span]]:
-    """The pieces of a paragraph; line breaks at its ends say nothing, as paragraphs are lines already."""
-    pieces = list(written.pieces())
+def _without_outer_breaks(written: Written, stage: TextStage) -> list[tuple[str, Span, tuple[str, ...]]]:
+    """The pieces of a paragraph, and what each may be instead; line breaks at its ends say nothing, as paragraphs are
+
+    lines already.
+    """
+    choices = written_choices(stage, written)
+    pieces = [(gap, span, others) for (gap, span), others in zip(written.pieces(), choices, strict=True)]
     while pieces and not pieces[0][1].text.strip():
         pieces.pop(0)
     while pieces and not pieces[-1][1].text.strip():
@@ -237,128 +296,21 @@ def _without_outer_breaks(written: Written) -> list[tuple[str, Span]]:
     return pieces
 
 
-def span_format(span: Span) -> QTextCharFormat:
-    """The tooltip of written text: the words behind it, and a dotted underline where the model was unsure."""
+def span_format(span: Span, choices: Sequence[str] = ()) -> QTextCharFormat:
+    """The tooltip of written text: the words behind it, and a dotted underline where the model was unsure.
+
+    `choices` are what it may be instead.
+    """
     style = QTextCharFormat()
     spoken = " ".join(word.word for word in span.words)
     said = f"{spoken}: " if spoken.casefold() != span.text.casefold() else ""
     times = f"{clock(span.words[0].start_s, 0.01)} to {clock(span.words[-1].end_s, 0.01)}"
-    style.setToolTip(f"{said}{times}, confidence {span.confidence:.0%}")
+    otherwise = f"; or {', '.join(choices)}" if choices else ""
+    style.setToolTip(f"{said}{times}, confidence {span.confidence:.0%}{otherwise}")
+    if choices:
+        style.setProperty(CHOICES_PROPERTY, "\n".join(choices))
     if span.confidence < UNSURE_BELOW:
+        style.setProperty(UNSURE_PROPERTY, True)
         style.setUnderlineStyle(QTextCharFormat.UnderlineStyle.DotLine)
         style.setUnderlineColor(UNSURE_COLOUR)
     return style
-
-
-class TranscriptPane(QScrollArea):
-    """The editor, the running partial text under it, and a hint while both are empty; it follows the newest text."""
-
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._theme = theme
-        self._partial = ("", "")
-        self._is_listening = self._has_model = False
-        self.editor = TranscriptEditor(theme)
-        self.partial_label = QLabel()
-        self.partial_label.setObjectName("partial")
-        self.partial_label.setTextFormat(Qt.TextFormat.RichText)
-        self.partial_label.setWordWrap(True)
-        self._hint = self._build_hint()
-        self._page = QWidget()
-        column = QVBoxLayout(self._page)
-        column.setContentsMargins(0, GRID_PX, 2 * GRID_PX, GRID_PX)
-        column.setSpacing(0)
-        column.addWidget(self._hint, 1)
-        column.addWidget(self.editor)
-        column.addWidget(self.partial_label)
-        column.addStretch(0)  # takes what the hint leaves
-        self.setWidget(self._page)
-        self.setWidgetResizable(True)
-        self.setFrameShape(self.Shape.NoFrame)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.editor.textChanged.connect(self._refresh)
-        self.editor.cursorPositionChanged.connect(self._follow_cursor)
-        self.verticalScrollBar().rangeChanged.connect(self._follow_end)
-        theme.changed.connect(self._dress)
-        self._dress()
-        self._refresh()
-
-    def set_partial(self, committed: str, unstable: str, stage: TextStage) -> None:
-        """Show the running segment: committed words muted, unstable ones also slanted and underlined.
-
-        Commands are shown as they were said: they are carried out when the segment is final.
-        """
-        literal = TextStage(stage.rules, replace(stage.options, commands=False))
-        settled, pieces = len(committed.split()), list(literal.write_text(f"{committed} {unstable}").pieces())
-        parts, seen = ["", ""], 0
-        for gap, span in pieces:
-            seen += len(span.words)
-            parts[seen > settled] += gap + span.text
-        self._partial = (parts[0].strip(), parts[1].strip(" "))
-        self._dress()
-        self._refresh()
-
-    def set_listening(self, is_listening: bool, has_model: bool) -> None:
-        """Whether sound comes in, and whether words can come of it, for the hint."""
-        self._is_listening, self._has_model = is_listening, has_model
-        self._dress()
-        self._refresh()
-
-    @property
-    def partial_text(self) -> str:
-        """The running segment as plain text."""
-        return " ".join(part for part in self._partial if part)
-
-    def _build_hint(self) -> QWidget:
-        hint = QWidget()
-        column = QVBoxLayout(hint)
-        column.setSpacing(GRID_PX)
-        column.addStretch(1)
-        self._hint_title = styled_label("", "title")
-        self._hint_text = styled_label("", "muted")
-        for label in (self._hint_title, self._hint_text):
-            label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            label.setWordWrap(True)
-            column.addWidget(label)
-        column.addStretch(1)
-        return hint
-
-    def _refresh(self) -> None:
-        is_empty = self.editor.document().isEmpty()
-        self.editor.setVisible(not is_empty)
-        self.partial_label.setVisible(bool(self.partial_text))
-        self._hint.setVisible(is_empty and not self.partial_text)
-
-    def _dress(self) -> None:
-        colour = self._theme.colour("partial").name()
-        committed, unstable = (html.escape(part) for part in self._partial)
-        self.partial_label.setFont(self._theme.font("transcript"))
-        slanted = f'<span style="font-style: italic; text-decoration: underline">{unstable}</span>' if unstable else ""
-        gap = " " if committed and unstable else ""
-        self.partial_label.setText(f'<span style="color: {colour}">{committed}{gap}{slanted}</span>')
-        self.partial_label.setAccessibleName(self.partial_text)
-        if self._is_listening:
-            self._hint_title.setText("Listening")
-            self._hint_text.setText(
-                "Speak now. Words appear here while you say them."
-                if self._has_model
-                else "No model is loaded yet. The sound is kept, and words appear once there is one."
-            )
-        else:
-            self._hint_title.setText("Press Space and speak")
-            self._hint_text.setText("Words appear here while you say them. Everything stays on this computer.")
-
-    def _follow_end(self) -> None:
-        if not self.editor.hasFocus():
-            self.verticalScrollBar().setValue(self.verticalScrollBar().maximum())
-
-    def _follow_cursor(self) -> None:
-        if self.editor.hasFocus():
-            place: QRect = self.editor.cursorRect()
-            point = self.editor.mapTo(self._page, place.center())
-            self.ensureVisible(point.x(), point.y(), 0, place.height())
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """The text wraps anew."""
-        super().resizeEvent(event)
-        self._follow_end()

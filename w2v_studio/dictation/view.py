@@ -16,7 +16,7 @@ from w2v_studio.dictation.hotwords_dialog import HotwordsDialog
 from w2v_studio.dictation.model import DictationModel, FinalText, SampleClip
 from w2v_studio.dictation.signals_card import SignalsCard
 from w2v_studio.dictation.text_menu import TextMenu, language_rules, text_options
-from w2v_studio.dictation.transcript import TranscriptPane
+from w2v_studio.dictation.transcript_pane import TranscriptPane
 from w2v_studio.dictation.transport import Transport
 from w2v_studio.models.published import published_models
 from w2v_studio.recognition.sessions import Recognizer
@@ -156,6 +156,7 @@ class DictationView(QWidget):
         model = self._model
         make_action("record", self._theme, self).triggered.connect(self._toggle)
         make_action("sample", self._theme, self).triggered.connect(self.transport.sample_button.click)
+        make_action("next_unsure", self._theme, self).triggered.connect(self._next_unsure)
         make_action("search_history", self._theme, self).triggered.connect(self._search_history)
         self.transport.record_button.clicked.connect(self._toggle)
         self.transport.sample_chosen.connect(self._play_sample)
@@ -410,6 +411,10 @@ class DictationView(QWidget):
 
     def _append_final(self, final: FinalText) -> None:
         self.pane.editor.append_final(final, self._stage())
+
+    def _next_unsure(self) -> None:
+        if not self.pane.editor.select_next_unsure():
+            self.toast.say("No word is unsure")
 
     def _enable_buttons(self) -> None:
         has_text = not self.pane.editor.document().isEmpty()

@@ -341,10 +341,12 @@ class _Overlay(QWidget):
 
 
 def _spans_of(words: Sequence[Word]) -> list[Span]:
-    return [
-        Span(word.start_s, word.end_s, word.word, f"{word.word}  {word.confidence:.0%}", word.confidence)
-        for word in words
-    ]
+    return [Span(word.start_s, word.end_s, word.word, _told(word), word.confidence) for word in words]
+
+
+def _told(word: Word) -> str:
+    otherwise = f"\nor {', '.join(word.alternatives)}" if word.alternatives else ""
+    return f"{word.word}  {word.confidence:.0%}{otherwise}"
 
 
 def letter_rows(vocabulary: Vocabulary) -> list[int]:

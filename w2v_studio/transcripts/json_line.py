@@ -25,10 +25,12 @@ def json_line(file: str, written: WrittenTranscript, about: dict[str, Any]) -> s
     return json.dumps({**values, **about}, ensure_ascii=False)
 
 
-def word_object(word: Word) -> dict[str, str | float]:
-    """A word for JSON: `word`, `start_s`, `end_s`, `confidence`."""
+def word_object(word: Word) -> dict[str, Any]:
+    """A word for JSON: `word`, `start_s`, `end_s`, `confidence`, and `alternatives` where there are any."""
     values = dataclasses.asdict(word)
-    return {name: value if isinstance(value, str) else round(value, 4) for name, value in values.items()}
+    if not word.alternatives:
+        del values["alternatives"]
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in values.items()}
 
 
 def _passage(words: Sequence[Word]) -> dict[str, str | float]:

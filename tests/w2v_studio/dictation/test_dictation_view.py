@@ -2,8 +2,8 @@ import os
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication, QTextCursor, QTextFormat
-from PySide6.QtWidgets import QDialogButtonBox
+from PySide6.QtGui import QAction, QGuiApplication, QTextCursor, QTextFormat
+from PySide6.QtWidgets import QDialogButtonBox, QMenu
 
 from engine.text.ctc import Word
 from w2v_studio.audio.devices import InputDevice
@@ -96,6 +96,86 @@ def test_a_split_paragraph_still_belongs_to_its_segment(view, model):
     replace_word(view, "world", "earth")
     view.pane.editor.save_corrections()
     assert model.dictation(number).text == "Hello earth"
+
+
+def doubtful(view) -> int:
+    """A stored dictation of four words, of which the second and the last may be others and are unsure."""
+    store = view._model._store
+    dictation = store.begin("tiny")
+    words = (
+        Word("THE", 0.0, 0.2, 0.9),
+        Word("CAT", 0.2, 0.5, 0.3, ("CAP", "COMMA", "CAT'S")),
+        Word("SAW", 0.5, 0.7, 0.8, ("SORE",)),
+        Word("ADA", 0.7, 1.0, 0.4, ("AIDA",)),
+    )
+    store.add_segment(dictation.id, 0, "THE CAT SAW ADA", words, 0.0, 1.0)
+    store.finish(dictation.id, 1.0)
+    view._model.text_finalized.emit(FinalText(dictation.id, 0, "THE CAT SAW ADA", words, 0.0, 1.0))
+    return dictation.id
+
+
+def choices(view, cursor) -> list[str]:
+    actions = view.pane.editor.menu_at(cursor).actions()
+    return [action.text() for action in actions if action.objectName().startswith("choice_")]
+
+
+def test_a_word_is_replaced_by_what_it_may_be_instead(view, model):
+    number = doubtful(view)
+    editor = view.pane.editor
+    cursor = editor.document().find("cat")
+    assert "or cap, comma, cat's" in cursor.charFormat().toolTip()
+    assert choices(view, cursor) == ["cap", "comma", "cat's"]
+    assert choices(view, editor.document().find("the")) == []
+    editor.menu_at(cursor).findChild(QAction, "choice_0").trigger()
+    assert view.transcript == "The cap saw ada"
+    editor.save_corrections()
+    assert model.dictation(number).text == "The cap saw ada"
+    assert model.dictation(number).segments[0].words[1].alternatives == ("CAP", "COMMA", "CAT'S")
+    # The word that was there is a choice now, and undo takes it back in one step.
+    assert choices(view, editor.document().find("cap")) == ["cat", "comma", "cat's"]
+    editor.undo()
+    assert view.transcript == "The cat saw ada"
+    assert choices(view, editor.document().find("cat")) == ["cap", "comma", "cat's"]
+    # A dictation from the past knows them too.
+    editor.save_corrections()
+    editor.show_dictation(model.dictation(number), view._stage())
+    assert choices(view, editor.document().find("saw")) == ["sore"]
+
+
+def test_choices_are_written_as_their_place_wants_it(view, model):
+    words = (Word("CAT", 0, 1, 0.9, ("CAP", "I", "CAT")), Word("TWENTY", 1, 2, 0.9, ("PLENTY",)))
+    more = (Word("TWO", 2, 3, 0.9, ("TOO",)), Word("I", 3, 4, 0.9, ("EYE",)))
+    model.text_finalized.emit(FinalText(None, 0, "CAT TWENTY TWO I", words + more, 0.0, 4.0))
+    assert view.transcript == "Cat 22 I"
+    assert choices(view, view.pane.editor.document().find("Cat")) == ["Cap", "I"]
+    assert choices(view, view.pane.editor.document().find("22")) == []  # two words made it
+    assert choices(view, view.pane.editor.document().find(" I")) == ["eye"]
+
+
+def test_unsure_words_are_reached_by_key(qtbot, view, model):
+    def press(key, modifier=Qt.KeyboardModifier.NoModifier):
+        qtbot.keyClick(view.pane.editor, key, modifier)
+
+    editor = view.pane.editor
+    view.findChild(QAction, "action_next_unsure").trigger()
+    assert "No word is unsure" in view.toast.text
+    doubtful(view)
+    view.activateWindow()
+    for word in ("cat", "ada", "cat"):
+        view.findChild(QAction, "action_next_unsure").trigger()
+        assert editor.textCursor().selectedText() == word
+    press(Qt.Key.Key_Down, Qt.KeyboardModifier.AltModifier)
+    menu = editor.findChildren(QMenu)[-1]
+    assert menu.activeAction().text() == "cap"
+    qtbot.keyClick(menu, Qt.Key.Key_Down)
+    qtbot.keyClick(menu, Qt.Key.Key_Down)
+    qtbot.keyClick(menu, Qt.Key.Key_Return)
+    assert view.transcript == "The cat's saw ada"
+    # What a person chose is not unsure any more.
+    view.findChild(QAction, "action_next_unsure").trigger()
+    assert editor.textCursor().selectedText() == "ada"
+    view.findChild(QAction, "action_next_unsure").trigger()
+    assert editor.textCursor().selectedText() == "ada"
 
 
 def test_clear_forgets_nothing_and_can_be_undone(qtbot, view, model):

@@ -34,8 +34,9 @@ class DecodingDefaults:
     the mean of its frames, which is right for what CTC trained; after CTC-CRF (`ctc.crf_weight`) each frame counts.
 
     A word that the language model chose is right with the probability
-    1 / (1 + exp(-(`confidence_slope` x + `confidence_offset`))), x the mean log p(sound) of its letters (Platt 1999); a
-    slope of 0 takes the measure of greedy words. `measured_on` names the recordings.
+    1 / (1 + exp(-(`confidence_slope` x + `confidence_votes` y + `confidence_offset`))), x the mean log p(sound) of its
+    letters, y the logarithm of the odds that a text that may have been said has it, known for words by phones (Platt
+    1999); slopes of 0 take the measure of greedy words. `measured_on` names the recordings.
     """
 
     confidence_temperature: float = DEFAULT_TEMPERATURE
@@ -45,6 +46,7 @@ class DecodingDefaults:
     beam_width: int = 32
     merge_runs: bool = True
     confidence_slope: float = 0.0
+    confidence_votes: float = 0.0
     confidence_offset: float = 0.0
     prior_weight: float = 0.0
     log_priors: tuple[float, ...] = ()

@@ -119,33 +119,44 @@ def greedy_confidences(
     )
 
 
-def platt(evidence: NDArray[np.float64], slope: float, offset: float) -> NDArray[np.float64]:
-    """Probabilities of being right, of `evidence` (words,)."""
-    result: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(slope * evidence + offset, -30, 30)))
+def platt(evidence: NDArray[np.float64], slopes: Sequence[float], offset: float) -> NDArray[np.float64]:
+    """Probabilities of being right, of `evidence` (words, kinds), each kind with its slope."""
+    result: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(evidence @ np.array(slopes) + offset, -30, 30)))
     return result
 
 
-def fit_platt(evidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
-    """(slope, offset) that make `right` (words,) the likeliest: logistic regression on one number, by Newton's method.
+def fit_platt(evidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[list[float], float]:
+    """(slopes, offset) that make `right` (words,) the likeliest: logistic regression on `evidence` (words, kinds), by
 
-    Raises DecodingError where the words cannot tell: too few, all alike, or no surer when they are right.
+    Newton's method. A kind that is alike for all words, or speaks the less for a word the more there is of it, gets a
+    slope of 0. Raises DecodingError where the words cannot tell: too few, all alike, or no surer when they are right.
     """
     if len(right) < LEAST_WORDS or right.all() or not right.any():
         raise DecodingError(
             f"{len(right)} words, {int(right.sum())} of them right, say nothing about confidence: give at least "
             f"{LEAST_WORDS}, kept out of training, of which the model gets some wrong"
         )
-    columns = np.stack((evidence, np.ones(len(evidence))))
-    weights = np.zeros(2)
+    useful = (np.ptp(evidence, axis=0) > 0).nonzero()[0]
+    while len(useful):
+        weights = _logistic_regression(evidence[:, useful], right)
+        if (weights[:-1] > 0).all():
+            slopes = np.zeros(evidence.shape[1])
+            slopes[useful] = weights[:-1]
+            return slopes.tolist(), float(weights[-1])
+        useful = np.delete(useful, weights[:-1].argmin())
+    raise DecodingError("the words that are right sound no better than the others: confidence would say nothing")
+
+
+def _logistic_regression(evidence: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """A weight for each column of `evidence`, and one for all."""
+    columns = np.concatenate((evidence.T, np.ones((1, len(evidence)))))
+    weights = np.zeros(len(columns))
     for _ in range(NEWTON_STEPS):
-        sure = platt(evidence, float(weights[0]), float(weights[1]))
+        sure = platt(evidence, weights[:-1].tolist(), float(weights[-1]))
         # A little of the identity keeps the step finite where the words are told apart without a mistake.
-        curvature = (columns * (sure * (1 - sure))) @ columns.T + 1e-3 * np.eye(2)
+        curvature = (columns * (sure * (1 - sure))) @ columns.T + 1e-3 * np.eye(len(columns))
         weights = weights + np.linalg.solve(curvature, columns @ (right - sure) - 1e-3 * weights)
-    slope, offset = (float(value) for value in weights)
-    if slope <= 0:
-        raise DecodingError("the words that are right sound no better than the others: confidence would say nothing")
-    return slope, offset
+    return weights
 
 
 def _auroc(confidences: NDArray[np.float64], right: NDArray[np.bool_]) -> float:

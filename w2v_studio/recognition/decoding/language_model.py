@@ -19,10 +19,12 @@ from w2v_studio.recognition.decoding.emissions import LARGEST
 from w2v_studio.recognition.decoding.letter_words import LetterWords
 from w2v_studio.recognition.decoding.phone_words import PhoneWords
 from w2v_studio.recognition.decoding.settings import DecodingError, Hotword
-from w2v_studio.recognition.decoding.word_search import Surroundings
+from w2v_studio.recognition.decoding.spans import Span
 
 LONGEST_HISTORY = 5
 """Words before that count at most: those of n-grams of six, the longest that build-lm makes."""
+SMALLEST_SHARE = 0.005
+"""Of all texts: a word that every drawn one has is not certain, as other ones may yet be."""
 
 
 class LanguageModelDecoder:
@@ -87,53 +89,74 @@ class LanguageModelDecoder:
 
     def decode(self, logits: NDArray[np.float32], first_frame: int = 0) -> list[Word]:
         """Words of `logits` (frames, tokens); their times count `first_frame` frames before the first row."""
-        return self._with_confidence(*self.weigh(logits, first_frame))
+        words, evidence = self.weigh(logits, first_frame)
+        given = self._weights
+        if given.confidence_slope == 0 and given.confidence_votes == 0:
+            return words
+        sure = platt(evidence, (given.confidence_slope, given.confidence_votes), given.confidence_offset)
+        return [replace(word, confidence=one) for word, one in zip(words, sure.tolist(), strict=True)]
 
     def decode_on(
         self, logits: NDArray[np.float32], first_frame: int, before: Sequence[str], *, is_whole: bool
     ) -> list[Word]:
         """The same behind words that were said `before`. Where speech goes on behind these frames too, they are not
 
-        `is_whole`, and a last word that may be unfinished is left out. For decoders by phones.
+        `is_whole`, and a last word that may be unfinished is left out. Confidences are those of greedy words. For
+        decoders by phones.
         """
         if not isinstance(self._search, PhoneWords):
             raise TypeError("only words by phones can go on")
+        rows = self._without_habits(self.own(logits))
         around = self._search.around(before[-LONGEST_HISTORY:], is_whole)
-        return self._with_confidence(*self.weigh(logits, first_frame, around))
+        return self._words(logits, first_frame, *self._search.read(rows, self._weights, around))
 
-    def _with_confidence(self, words: list[Word], evidence: NDArray[np.float64]) -> list[Word]:
-        if self._weights.confidence_slope == 0:
-            return words
-        sure = platt(evidence, self._weights.confidence_slope, self._weights.confidence_offset)
-        return [replace(word, confidence=one) for word, one in zip(words, sure.tolist(), strict=True)]
+    def find(self, logits: NDArray[np.float32]) -> list[Word]:
+        """The words of `decode`, sooner: without what else they may be, their confidences those of greedy words."""
+        return self._words(logits, 0, *self._search.read(self._without_habits(self.own(logits)), self._weights))
 
-    def weigh(
-        self, logits: NDArray[np.float32], first_frame: int = 0, around: Surroundings | None = None
-    ) -> tuple[list[Word], NDArray[np.float64]]:
-        """Words, with the confidence of greedy ones, and what sound speaks for each: (words,), the mean log-probability
+    def weigh(self, logits: NDArray[np.float32], first_frame: int = 0) -> tuple[list[Word], NDArray[np.float64]]:
+        """Words, with the confidence of greedy ones, and what speaks for each (words, 2): the mean log-probability
 
-        of its letters or phones, priors divided out. `around` is for words by phones.
+        of its letters or phones, priors divided out, and of words by phones the logarithm of the odds that a text that
+        may have been said has it.
         """
-        rows = self.own(logits)
-        divided = rows - self._habits if self._weights.prior_weight else rows
+        rows = self._without_habits(self.own(logits))
         if isinstance(self._search, PhoneWords):
-            path, spans = self._search.read(divided, self._weights, around)
+            path, spans = self._search.read(rows, self._weights, with_votes=True)
         else:
-            path, spans = self._search.read(divided, self._weights)
-        frames = token_kinds(self._tokens).is_letter[path].nonzero()[0]
+            path, spans = self._search.read(rows, self._weights)
         if not spans:
-            return [], np.zeros(0)
-        begins = frames.searchsorted([span.start for span in spans])
-        sounds = np.nan_to_num(log_softmax(divided[frames])[np.arange(len(frames)), path[frames]], nan=-LARGEST)
+            return [], np.zeros((0, 2))
+        frames, begins = self._sounding(path, spans)
+        sounds = np.nan_to_num(log_softmax(rows[frames])[np.arange(len(frames)), path[frames]], nan=-LARGEST)
         counts = np.diff([*begins, len(frames)])
-        evidence: NDArray[np.float64] = np.add.reduceat(sounds.astype(np.float64), begins) / counts
-        sure = path_confidence(rows[frames], path[frames], self._weights.confidence_temperature)
+        means = np.add.reduceat(sounds.astype(np.float64), begins) / counts
+        shares = np.array([0.5 if span.share is None else span.share for span in spans])
+        odds = np.log((shares + SMALLEST_SHARE) / (1 - shares + SMALLEST_SHARE))
+        return self._words(logits, first_frame, path, spans), np.stack((means, odds), axis=1)
+
+    def _without_habits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        return rows - self._habits if self._weights.prior_weight else rows
+
+    def _sounding(self, path: NDArray[np.intp], spans: list[Span]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The frames of letters or phones, and where in them each word begins (words,)."""
+        frames = token_kinds(self._tokens).is_letter[path].nonzero()[0]
+        return frames, frames.searchsorted([span.start for span in spans])
+
+    def _words(
+        self, logits: NDArray[np.float32], first_frame: int, path: NDArray[np.intp], spans: list[Span]
+    ) -> list[Word]:
+        """With times in seconds and the confidence of greedy words."""
+        if not spans:
+            return []
+        frames, begins = self._sounding(path, spans)
+        sure = path_confidence(self.own(logits)[frames], path[frames], self._weights.confidence_temperature)
         least = np.minimum.reduceat(sure, begins).tolist()
 
         def seconds(frame: int) -> float:
             return round((first_frame + frame) * self._stride_s, 4)
 
-        words = [
-            Word(span.word, seconds(span.start), seconds(span.end), one) for span, one in zip(spans, least, strict=True)
+        return [
+            Word(span.word, seconds(span.start), seconds(span.end), one, span.alternatives)
+            for span, one in zip(spans, least, strict=True)
         ]
-        return words, evidence

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +12,23 @@ from numpy.typing import NDArray
 from engine.text.ngram.corpus import SPECIAL_WORDS, UNKNOWN
 from engine.text.vocabulary import Vocabulary
 from w2v_studio.recognition.decoding.bundle_files import DecodingDefaults
+from w2v_studio.recognition.decoding.drawn_texts import NO_WORD
 from w2v_studio.recognition.decoding.emissions import emissions, mean_of_runs
 from w2v_studio.recognition.decoding.lexicon import read_lexicon
 from w2v_studio.recognition.decoding.ngram_states import NgramStates
 from w2v_studio.recognition.decoding.settings import Hotword
 from w2v_studio.recognition.decoding.spans import Span
 from w2v_studio.recognition.decoding.spoken_hotwords import SpokenHotword, spoken_hotwords
-from w2v_studio.recognition.decoding.word_search import NO_WORD, SearchWeights, Surroundings, WordSearch
+from w2v_studio.recognition.decoding.word_search import SearchWeights, Surroundings, WordSearch
 from w2v_studio.recognition.decoding.word_tree import WordTree
+from w2v_studio.recognition.decoding.word_votes import Vote, count_votes
 
 LEAST_OF_PHONES = -8.0
 """Less probable phones are not followed. As a lexicon has no other way to a word, more of them are worth it than of
 letters: with a half-trained small-en -5 gave 57.6 % word errors, -6.5 55.7 %, -8 55.2 %, -12 55.3 % (38 recordings)."""
+
+TEXTS = 200
+"""So many texts vote on each word."""
 
 
 class PhoneWords:
@@ -70,9 +76,17 @@ class PhoneWords:
         return Surroundings(numbers or None, None if sounding == self._phones.blank else sounding, is_whole)
 
     def read(
-        self, logits: NDArray[np.float32], weights: DecodingDefaults, around: Surroundings | None = None
+        self,
+        logits: NDArray[np.float32],
+        weights: DecodingDefaults,
+        around: Surroundings | None = None,
+        *,
+        with_votes: bool = False,
     ) -> tuple[NDArray[np.intp], list[Span]]:
-        """The best phone of each frame (frames,), and the words that they make."""
+        """The best phone of each frame (frames,), and the words that they make.
+
+        With `with_votes`, spans tell how many of the texts that may have been said have their word, and what else.
+        """
         if len(logits) == 0:
             return np.zeros(0, np.intp), []
         if weights.merge_runs:
@@ -81,7 +95,7 @@ class PhoneWords:
             given = emissions(logits, self._phones, least=LEAST_OF_PHONES)
             runs = np.arange(len(given.kept))
         wanted = SearchWeights(weights.beam_width, weights.lm_weight, weights.word_score)
-        found = self._search.best(given.scores, wanted, around)
+        found = self._search.best(given.scores, wanted, around, keep_all=with_votes)
         path = given.whole_path(found.tokens[runs], self._phones.blank)
         path[: given.kept[(runs < found.lead).sum() - 1] + 1 if found.lead else 0] = self._phones.blank
         ended = (found.words != NO_WORD).nonzero()[0]
@@ -91,18 +105,33 @@ class PhoneWords:
         ends = given.kept[runs.searchsorted(last, side="right") - 1] + 1
         # What follows the last word is the beginning of one that never came to its end.
         path[ends[-1] if len(ends) else 0 :] = self._phones.blank
-        return path, self._spans(path, [self._names[word] for word in found.words[ended].tolist()], ends)
+        words = found.words[ended].tolist()
+        spans = self._spans(path, [self._names[word] for word in words], ends)
+        if found.followed is None:
+            return path, [span for parts in spans for span in parts]
+        return path, [*self._voted(spans, count_votes(words, found.followed.draw(TEXTS)))]
 
-    def _spans(self, path: NDArray[np.intp], names: list[str], ends: NDArray[np.intp]) -> list[Span]:
-        """Words that end before the frames `ends` (words,); each begins with the first phone after the one before."""
+    def _voted(self, spans: list[list[Span]], votes: list[Vote]) -> Iterator[Span]:
+        """The spans of each word with the vote on it. Instead of a phrase, or by one, no word is told."""
+        for parts, vote in zip(spans, votes, strict=True):
+            names = [self._names[word] for word in vote.alternatives if len(parts) == 1]
+            alternatives = tuple(name for name in names if name not in self._phrases)
+            for span in parts:
+                yield replace(span, share=vote.share, alternatives=alternatives)
+
+    def _spans(self, path: NDArray[np.intp], names: list[str], ends: NDArray[np.intp]) -> list[list[Span]]:
+        """Words that end before the frames `ends` (words,), several where they are a phrase.
+
+        Each begins with the first phone after the one before.
+        """
         sounds = (path != self._phones.blank).nonzero()[0]
         starts = sounds[sounds.searchsorted([0, *ends[:-1]])] if len(ends) else []
-        spans = []
+        spans: list[list[Span]] = []
         for name, start, end in zip(names, map(int, starts), map(int, ends), strict=True):
             if name in self._phrases:
-                spans += self._words_of(self._phrases[name], path, start, end)
+                spans.append(self._words_of(self._phrases[name], path, start, end))
             else:
-                spans.append(Span(name, start, end))
+                spans.append([Span(name, start, end)])
         return spans
 
     def _words_of(self, phrase: SpokenHotword, path: NDArray[np.intp], start: int, end: int) -> list[Span]:

@@ -7,8 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Span:
-    """A word, and its frames `start` to before `end`."""
+    """A word, and its frames `start` to before `end`.
+
+    `share` of the texts that may have been said have it there, and some have one of `alternatives`, the likeliest
+    first. None where nothing is known of them.
+    """
 
     word: str
     start: int
     end: int
+    share: float | None = None
+    alternatives: tuple[str, ...] = ()

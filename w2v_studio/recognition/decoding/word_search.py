@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v_studio.recognition.decoding.drawn_texts import NO_WORD, Arrivals, Followed, Places
 from w2v_studio.recognition.decoding.emissions import IMPOSSIBLE
 from w2v_studio.recognition.decoding.ngram_states import NgramStates
 from w2v_studio.recognition.decoding.word_tree import WordTree
 
-NO_WORD = -1
 THRESHOLD = 15.0
 """Hypotheses this much (natural log) below the best of their frame are dropped."""
 HOPE = 2.0
@@ -25,8 +25,6 @@ TEXT_FACTOR = np.int64(0x5851F42D4C957F2D)
 """Odd, so that the words so far and the next one together give a number that hardly another text has (modulo 2^64)."""
 SPARE = 3
 """So many times the beam's hypotheses are compared with one another before the best of them are chosen."""
-
-Places = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -55,19 +53,21 @@ class Surroundings:
 class Spoken:
     """The best hypothesis: a token for each frame (frames,), and the word that ends in it, or NO_WORD.
 
-    The first `lead` frames are still the last sound of the word before.
+    The first `lead` frames are still the last sound of the word before. `followed` is all else, where it was kept.
     """
 
     tokens: Places
     words: Places
     lead: int = 0
+    followed: Followed | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class _Beam:
     """Hypotheses (n,): node of the tree, token of the last frame, history of words, log-probability.
 
-    `texts` are numbers that differ where the words do.
+    `texts` are numbers that differ where the words do. `others` is how much likelier all texts that end so are,
+    together, than the one that is kept.
     """
 
     nodes: NDArray[np.int32]
@@ -75,19 +75,26 @@ class _Beam:
     histories: NDArray[np.int32]
     scores: NDArray[np.float64]
     texts: NDArray[np.int64]
+    others: NDArray[np.float64]
 
-    def at(self, places: Places, scores: NDArray[np.float64]) -> _Beam:
-        """Those at `places`, with other scores."""
-        return _Beam(self.nodes[places], self.tokens[places], self.histories[places], scores, self.texts[places])
+    def at(self, places: Places, scores: NDArray[np.float64], others: NDArray[np.float64]) -> _Beam:
+        """Those at `places`, with other log-probabilities."""
+        return _Beam(
+            self.nodes[places], self.tokens[places], self.histories[places], scores, self.texts[places], others
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class _Step:
-    """A frame's hypotheses, the place of each in the beam before, and the word that it ended (n,)."""
+    """A frame's hypotheses, the place of each in the beam before, and the word that it ended (n,).
+
+    `arrivals` has all ways to them, where they are kept.
+    """
 
     beam: _Beam
     before: Places
     words: NDArray[np.int32]
+    arrivals: Arrivals | None
 
 
 class WordSearch:
@@ -107,18 +114,31 @@ class WordSearch:
         self._tree, self._model, self._numbers, self._lifts, self._blank = tree, model, numbers, lifts, blank
         self._token_count = max(int(tree.tokens.max(initial=0)), blank) + 1
 
-    def best(self, scores: NDArray[np.float32], weights: SearchWeights, around: Surroundings | None = None) -> Spoken:
+    def best(
+        self,
+        scores: NDArray[np.float32],
+        weights: SearchWeights,
+        around: Surroundings | None = None,
+        *,
+        keep_all: bool = False,
+    ) -> Spoken:
         """The best words of log-probabilities `scores` (frames, tokens), IMPOSSIBLE where not followed.
 
         Paths that give the same words and end alike count together, by the sum of their probabilities. A hypothesis
-        that ends within a word is taken only where none ends with one, or where the speech goes on.
+        that ends within a word is taken only where none ends with one, or where the speech goes on. With `keep_all`,
+        all that was followed is given too, which takes memory.
         """
         around = around or Surroundings()
         beam = self._first(around)
         steps: list[_Step] = []
         for row in scores.astype(np.float64):
-            steps.append(self._step(beam, row, weights))
+            steps.append(self._step(beam, row, weights, keep_all=keep_all))
             beam = steps[-1].beam
+        followed = (
+            Followed([step.arrivals for step in steps if step.arrivals], self._ends(beam, weights.lm_weight))
+            if keep_all
+            else None
+        )
         place = self._best_end(beam, weights.lm_weight) if around.is_whole else _best_so_far(beam)
         tokens, words = np.zeros(len(scores), np.intp), np.full(len(scores), NO_WORD, np.intp)
         for frame, step in reversed([*enumerate(steps)]):
@@ -126,7 +146,7 @@ class WordSearch:
             place = int(step.before[place])
         is_led = place == 1 and around.sounding is not None
         lead = int((tokens == around.sounding).cumprod().sum()) if is_led else 0
-        return Spoken(tokens, words, lead)
+        return Spoken(tokens, words, lead, followed)
 
     def _first(self, around: Surroundings) -> _Beam:
         """The hypotheses before the first frame."""
@@ -136,7 +156,13 @@ class WordSearch:
         tokens = np.array([self._blank] if around.sounding is None else [self._blank, around.sounding], np.int32)
         count = len(tokens)
         nobody, silence = np.zeros(count, np.int32), np.zeros(count)
-        return _Beam(nobody, tokens, history.repeat(count), silence, np.zeros(count, np.int64))
+        return _Beam(nobody, tokens, history.repeat(count), silence, np.zeros(count, np.int64), silence)
+
+    def _ends(self, beam: _Beam, lm_weight: float) -> NDArray[np.float64]:
+        """The log-probability of all texts of each hypothesis, with their end."""
+        ends = beam.scores + beam.others + lm_weight * self._model.finish(beam.histories)
+        at_root = beam.nodes == 0
+        return np.where(at_root, ends, -np.inf) if at_root.any() else ends
 
     def _best_end(self, beam: _Beam, lm_weight: float) -> int:
         """The place of the likeliest text's likeliest end."""
@@ -146,7 +172,7 @@ class WordSearch:
         scores = beam.scores[at_root] + lm_weight * self._model.finish(beam.histories[at_root])
         return int(at_root[np.lexsort((scores, _sums_of_texts(beam.texts[at_root], scores)))[-1]])
 
-    def _step(self, beam: _Beam, row: NDArray[np.float64], weights: SearchWeights) -> _Step:
+    def _step(self, beam: _Beam, row: NDArray[np.float64], weights: SearchWeights, *, keep_all: bool) -> _Step:
         """One frame more, of log-probabilities `row` (tokens,)."""
         tree, possible = self._tree, row > IMPOSSIBLE / 2
         # Those that stay where they are, in the blank or in the sound of the frame before.
@@ -179,15 +205,15 @@ class WordSearch:
             np.concatenate((beam.histories, beam.histories[again], beam.histories[gone], after)),
             np.concatenate((stay, stay_again, hoped[inner], heard[ender] + price)),
             np.concatenate((beam.texts, beam.texts[again], beam.texts[gone], text)),
+            np.concatenate((beam.others, beam.others[again], beam.others[gone], beam.others[begun])),
         )
         words = np.full(len(everyone.nodes), NO_WORD, np.int32)
         words[len(words) - len(word) :] = word
         before = np.concatenate((silent, again, gone, begun))
-        kept, scores = self._choose(everyone, weights.beam)
-        return _Step(everyone.at(kept, scores), before[kept], words[kept])
+        return self._choose(everyone, before, words, weights.beam, keep_all=keep_all)
 
-    def _choose(self, beam: _Beam, most: int) -> tuple[Places, NDArray[np.float64]]:
-        """Places of the best hypotheses of different ends, of each end the best text's, and the sum of its paths."""
+    def _choose(self, beam: _Beam, before: Places, words: NDArray[np.int32], most: int, *, keep_all: bool) -> _Step:
+        """The best hypotheses of different ends, of each end the best text's, with the sum of its paths."""
         chosen = (beam.scores >= beam.scores.max() - THRESHOLD).nonzero()[0]
         if len(chosen) > SPARE * most:
             chosen = chosen[beam.scores[chosen].argpartition(-SPARE * most)[-SPARE * most :]]
@@ -201,13 +227,21 @@ class WordSearch:
         scores, texts = beam.scores[chosen], beam.texts[chosen]
         highest, group = scores[first], is_first.cumsum() - 1
         # The others of a group are at most as likely as its first, so nothing overflows.
-        shares = np.exp(scores - highest[group]) * (texts == texts[first][group])
+        relative = scores - highest[group]
+        shares = np.exp(relative) * (texts == texts[first][group])
         total = highest + np.log(np.add.reduceat(shares, first))
-        chosen = chosen[first]
-        if len(chosen) > most:
-            best = total.argpartition(-most)[-most:]
-            return chosen[best], total[best]
-        return chosen, total
+        best = np.arange(len(first)) if len(first) <= most else total.argpartition(-most)[-most:]
+        kept = chosen[first[best]]
+        if not keep_all:
+            return _Step(beam.at(kept, total[best], beam.others[kept]), before[kept], words[kept], None)
+        everyone = relative + beam.others[chosen]
+        # Of the highest again, as another text's share may be larger.
+        others = highest + _log_sums(everyone, first) - total
+        last = np.append(first[1:], len(chosen))
+        arrivals = Arrivals(
+            before[chosen].astype(np.int32), words[chosen], everyone + highest[group], first[best], last[best]
+        )
+        return _Step(beam.at(kept, total[best], others[best]), before[kept], words[kept], arrivals)
 
 
 def _best_so_far(beam: _Beam) -> int:
@@ -235,3 +269,11 @@ def _least(hoped: NDArray[np.float64], beam: int) -> float:
     if len(hoped) <= beam:
         return least
     return max(least, float(np.partition(hoped, -beam)[-beam]) - HOPE)
+
+
+def _log_sums(values: NDArray[np.float64], first: Places) -> NDArray[np.float64]:
+    """Logarithms of the sums of exp(`values`) from each place in `first` to before the next one."""
+    highest = np.maximum.reduceat(values, first)
+    counts = np.diff(np.append(first, len(values)))
+    sums: NDArray[np.float64] = highest + np.log(np.add.reduceat(np.exp(values - highest.repeat(counts)), first))
+    return sums

@@ -98,7 +98,7 @@ def test_platts_line_is_that_of_torchs_logistic_regression():
     rng = np.random.default_rng(5)
     evidence = rng.normal(-1, 1.5, 400)
     right = rng.random(400) < 1 / (1 + np.exp(-(1.7 * evidence + 0.9)))
-    slope, offset = fit_platt(evidence, right)
+    (slope,), offset = fit_platt(evidence[:, None], right)
     line = torch.zeros(2, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([line], max_iter=200, tolerance_grad=1e-10)
 
@@ -112,19 +112,34 @@ def test_platts_line_is_that_of_torchs_logistic_regression():
 
     optimizer.step(loss)
     assert (slope, offset) == pytest.approx(line.tolist(), rel=1e-2)
-    sure = platt(evidence, slope, offset)
+    sure = platt(evidence[:, None], [slope], offset)
     assert sure.mean() == pytest.approx(right.mean(), abs=1e-3)
     assert judge(sure, right).ece < 0.06
 
 
 def test_words_that_cannot_tell_give_no_line():
-    evidence = np.linspace(-3, 0, 60)
+    evidence = np.linspace(-3, 0, 60)[:, None]
     for right in (np.ones(60, bool), np.zeros(60, bool)):
         with pytest.raises(DecodingError, match="say nothing"):
             fit_platt(evidence, right)
     with pytest.raises(DecodingError, match="say nothing"):
-        fit_platt(evidence[:20], evidence[:20] > -2.5)
+        fit_platt(evidence[:20], evidence[:20, 0] > -2.5)
     with pytest.raises(DecodingError, match="no better"):
-        fit_platt(evidence, evidence < -1.5)
-    slope, _ = fit_platt(evidence, evidence > -1.5)  # told apart without a mistake
+        fit_platt(evidence, evidence[:, 0] < -1.5)
+    (slope,), _ = fit_platt(evidence, evidence[:, 0] > -1.5)  # told apart without a mistake
     assert 0 < slope < 1000
+
+
+def test_of_several_kinds_of_evidence_those_count_that_speak_for_a_word():
+    rng = np.random.default_rng(6)
+    evidence = np.stack((rng.normal(-1, 1.5, 2000), rng.normal(1, 2, 2000), np.full(2000, 0.3)), axis=1)
+    right = rng.random(2000) < 1 / (1 + np.exp(-(evidence @ [1.1, 0.6, 0.0] + 0.4)))
+    (sound, votes, nothing), offset = fit_platt(evidence, right)
+    assert (sound, votes, offset) == pytest.approx((1.1, 0.6, 0.4), rel=0.25)
+    assert nothing == 0.0
+    both = judge(platt(evidence, [sound, votes, 0.0], offset), right)
+    assert both.nce > judge(platt(evidence[:, :1], *fit_platt(evidence[:, :1], right)), right).nce + 0.05
+    # What speaks against the right words is left out, and the others count as if it were not there.
+    slopes, with_it = fit_platt(evidence * [1, -1, 1], right)
+    (alone,), without = fit_platt(evidence[:, :1], right)
+    assert (*slopes, with_it) == pytest.approx((alone, 0.0, 0.0, without))

@@ -75,6 +75,20 @@ def test_words_go_on_behind_those_that_were_said(files):
     assert some.decode_on(said("- S IY -"), 0, ["XYLOPHONE"], is_whole=True)
 
 
+def test_words_tell_what_else_they_may_be(files):
+    one, the, other = decoder(files).decode(said("S IY - D AH - S IY"))
+    assert (one.word, "SEA" in one.alternatives) == ("SEE", True)  # which sounds alike
+    assert (other.word, "SEE" in other.alternatives) == ("SEA", True)
+    assert the.word == "THE"
+    # A word that nothing else sounds like is surer than those two.
+    votes = decoder(files, confidence_votes=1.0).decode(said("S IY - D AH - S IY"))
+    assert votes[1].confidence > max(votes[0].confidence, votes[2].confidence)
+    assert all(other not in word.alternatives for word in votes for other in (word.word, ""))
+    # Words that may still change do without.
+    assert decoder(files).find(said("S IY"))[0].alternatives == ()
+    assert decoder(files).decode_on(said("S IY"), 0, (), is_whole=True)[0].alternatives == ()
+
+
 def test_of_more_words_alike_than_fit_the_likeliest_stay(files, tmp_path, capfd):
     """Listed last, where the tree would have no room left for them."""
     rare = [f"S{letter}" for letter in "ABCDEFGHIJ"]

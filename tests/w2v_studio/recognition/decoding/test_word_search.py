@@ -1,5 +1,6 @@
 """The search for words by phones, against all texts there are: with a forward sum and an ARPA reader of its own."""
 
+import collections
 import gzip
 import itertools
 import math
@@ -8,10 +9,11 @@ import numpy as np
 import pytest
 
 from engine.__main__ import main as engine
+from w2v_studio.recognition.decoding.drawn_texts import NO_WORD
 from w2v_studio.recognition.decoding.emissions import IMPOSSIBLE
 from w2v_studio.recognition.decoding.ngram_states import LN_10, NgramStates
 from w2v_studio.recognition.decoding.settings import DecodingError
-from w2v_studio.recognition.decoding.word_search import NO_WORD, SearchWeights, Surroundings, WordSearch
+from w2v_studio.recognition.decoding.word_search import SearchWeights, Surroundings, WordSearch
 from w2v_studio.recognition.decoding.word_tree import WordTree
 
 # Tokens 1 to 5; two words sound alike, one has two ways, one is the beginning of another, one has a sound twice.
@@ -144,6 +146,35 @@ def test_words_said_before_count(arpa, seed, before):
     text = tuple(list(WORDS)[word] for word in spoken.words if word != NO_WORD)
     found = likeliest(scores, Behind, weights)
     assert {text: score for score, text in reversed(found)}[text] >= found[0][0] - 0.1, found[:3]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("sharpness", [1.0, 2.0])
+def test_texts_are_drawn_as_often_as_they_are_likely(arpa, seed, sharpness):
+    scores, weights = random_scores(seed, frames=6, sharpness=sharpness), SearchWeights(5000, 0.7, 0.5)
+    spoken = search_with(NgramStates(arpa)).best(scores, weights, keep_all=True)
+    drawn = spoken.followed.draw(4000, sharpness=1.0)
+    texts = collections.Counter(tuple(list(WORDS)[word] for word in row if word != NO_WORD) for row in drawn)
+    found = likeliest(scores, ArpaFile(gzip.decompress(arpa.read_bytes()).decode()), weights)
+    total = np.logaddexp.reduce([score for score, _ in found])
+    for score, text in found[:12]:
+        share = math.exp(score - total)
+        # Four standard deviations of so many draws, and what texts of more than four words have.
+        assert abs(texts[text] / 4000 - share) < 4 * math.sqrt(share / 4000) + 0.01, (text, share)
+    assert len(texts) > 12
+
+
+def test_what_is_followed_is_not_needed_for_the_best(arpa):
+    search, scores, weights = search_with(NgramStates(arpa)), random_scores(2, frames=30), SearchWeights(20, 0.7, 0.5)
+    with_all, without = search.best(scores, weights, keep_all=True), search.best(scores, weights)
+    assert without.followed is None
+    assert with_all.words.tolist() == without.words.tolist()
+    assert with_all.tokens.tolist() == without.tokens.tolist()
+    drawn = with_all.followed.draw(50)
+    assert drawn.tolist() == with_all.followed.draw(50).tolist()  # no other words from one run to the next
+    clear = search.best(3 * sure_of([1, 2, 0, 4, 0, 3, 4]), weights, keep_all=True).followed.draw(200)
+    said = collections.Counter(tuple(list(WORDS)[word] for word in row if word != NO_WORD) for row in clear)
+    assert said.keys() == {("SEE", "A", "THE"), ("SEA", "A", "THE")}  # which sound alike
 
 
 def sure_of(tokens):

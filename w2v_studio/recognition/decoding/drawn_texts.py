@@ -27,13 +27,13 @@ SEED = 1
 class Arrivals:
     """All ways to the hypotheses of a frame: the place `before` of each in the frame before, the `word` that it ended,
 
-    or NO_WORD, and its log-probability, that of all texts that end in it (ways,). Hypothesis h has those from
-    `first[h]` to before `last[h]` (hypotheses,).
+    or NO_WORD, and its share among the ways of its hypothesis (ways,), of all texts that end in it; shares need not sum
+    to 1. Hypothesis h has those from `first[h]` to before `last[h]` (hypotheses,).
     """
 
     before: NDArray[np.int32]
     words: NDArray[np.int32]
-    scores: NDArray[np.float64]
+    shares: NDArray[np.float64]
     first: Places
     last: Places
 
@@ -78,8 +78,10 @@ def _draw_ways(given: Arrivals, at: Places, sharpness: float, chance: NDArray[np
     first, counts = given.first[ends], (given.last - given.first)[ends]
     begins = counts.cumsum() - counts
     flat = (first - begins).repeat(counts) + np.arange(counts.sum())
-    scores = given.scores[flat]
-    sums = np.exp(sharpness * (scores - np.maximum.reduceat(scores, begins).repeat(counts))).cumsum()
+    # Of each hypothesis' largest, as one sum over numbers of very different sizes would lose the small ones.
+    shares = given.shares[flat]
+    shares /= np.maximum.reduceat(shares, begins).repeat(counts)
+    sums = (shares**sharpness).cumsum()
     low, high = np.append(0.0, sums)[begins], sums[begins + counts - 1]
     drawn = sums.searchsorted(low[which] + chance[several] * (high - low)[which], side="right")
     ways[several] = flat[np.clip(drawn, begins[which], (begins + counts - 1)[which])]

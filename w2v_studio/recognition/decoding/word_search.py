@@ -25,6 +25,8 @@ TEXT_FACTOR = np.int64(0x5851F42D4C957F2D)
 """Odd, so that the words so far and the next one together give a number that hardly another text has (modulo 2^64)."""
 SPARE = 3
 """So many times the beam's hypotheses are compared with one another before the best of them are chosen."""
+MOST_OTHERS = 1e200
+"""After minutes without a pause no text is likely by itself; numbers stay below the largest there are."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ class Spoken:
 class _Beam:
     """Hypotheses (n,): node of the tree, token of the last frame, history of words, log-probability.
 
-    `texts` are numbers that differ where the words do. `others` is how much likelier all texts that end so are,
-    together, than the one that is kept.
+    `texts` are numbers that differ where the words do. `others` is how many times likelier all texts that end
+    so are together than the one that is kept.
     """
 
     nodes: NDArray[np.int32]
@@ -156,11 +158,11 @@ class WordSearch:
         tokens = np.array([self._blank] if around.sounding is None else [self._blank, around.sounding], np.int32)
         count = len(tokens)
         nobody, silence = np.zeros(count, np.int32), np.zeros(count)
-        return _Beam(nobody, tokens, history.repeat(count), silence, np.zeros(count, np.int64), silence)
+        return _Beam(nobody, tokens, history.repeat(count), silence, np.zeros(count, np.int64), np.ones(count))
 
     def _ends(self, beam: _Beam, lm_weight: float) -> NDArray[np.float64]:
         """The log-probability of all texts of each hypothesis, with their end."""
-        ends = beam.scores + beam.others + lm_weight * self._model.finish(beam.histories)
+        ends = beam.scores + np.log(beam.others) + lm_weight * self._model.finish(beam.histories)
         at_root = beam.nodes == 0
         return np.where(at_root, ends, -np.inf) if at_root.any() else ends
 
@@ -227,20 +229,17 @@ class WordSearch:
         scores, texts = beam.scores[chosen], beam.texts[chosen]
         highest, group = scores[first], is_first.cumsum() - 1
         # The others of a group are at most as likely as its first, so nothing overflows.
-        relative = scores - highest[group]
-        shares = np.exp(relative) * (texts == texts[first][group])
-        total = highest + np.log(np.add.reduceat(shares, first))
+        shares = np.exp(scores - highest[group])
+        sums = np.add.reduceat(shares * (texts == texts[first][group]), first)
+        total = highest + np.log(sums)
         best = np.arange(len(first)) if len(first) <= most else total.argpartition(-most)[-most:]
         kept = chosen[first[best]]
         if not keep_all:
             return _Step(beam.at(kept, total[best], beam.others[kept]), before[kept], words[kept], None)
-        everyone = relative + beam.others[chosen]
-        # Of the highest again, as another text's share may be larger.
-        others = highest + _log_sums(everyone, first) - total
+        shares *= beam.others[chosen]
+        others = np.minimum(np.add.reduceat(shares, first) / sums, MOST_OTHERS)
         last = np.append(first[1:], len(chosen))
-        arrivals = Arrivals(
-            before[chosen].astype(np.int32), words[chosen], everyone + highest[group], first[best], last[best]
-        )
+        arrivals = Arrivals(before[chosen].astype(np.int32), words[chosen], shares, first[best], last[best])
         return _Step(beam.at(kept, total[best], others[best]), before[kept], words[kept], arrivals)
 
 
@@ -269,11 +268,3 @@ def _least(hoped: NDArray[np.float64], beam: int) -> float:
     if len(hoped) <= beam:
         return least
     return max(least, float(np.partition(hoped, -beam)[-beam]) - HOPE)
-
-
-def _log_sums(values: NDArray[np.float64], first: Places) -> NDArray[np.float64]:
-    """Logarithms of the sums of exp(`values`) from each place in `first` to before the next one."""
-    highest = np.maximum.reduceat(values, first)
-    counts = np.diff(np.append(first, len(values)))
-    sums: NDArray[np.float64] = highest + np.log(np.add.reduceat(np.exp(values - highest.repeat(counts)), first))
-    return sums

@@ -285,8 +285,8 @@ def run_training(
         if objective.pronunciations is not None:
             warnings.append(_learn_words(objective.pronunciations, selection, folder, world))
         if isinstance(objective, Finetuning) and run.ctc.crf_weight:
-            # A resumed run has counted its own already.
-            new = selection.groups if resumed is None or objective.phone_counts is None else ()
+            # A resumed run has counted its own already. Of streamed shards those of the first epoch say enough.
+            new = selection.of_epoch(0) if resumed is None or objective.phone_counts is None else ()
             objective.learn_sequences(clip.transcript for group in new for clip in group)
         valid = None
         if run.data.valid:

@@ -3,9 +3,11 @@
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lhotse
 import numpy as np
 import pytest
 import torch
@@ -178,6 +180,25 @@ def test_what_goes_on_from_it_keeps_it_and_counts_further(
     assert torch.equal(before.phone_counts, counts)
     assert torch.equal(after.phone_counts, 2 * counts)
     assert alone.phone_counts is None
+
+
+def test_streamed_shards_are_counted_too(
+    corpus: Path, tmp_path: Path, small_run: Build, train: Train, lexicon: Path
+) -> None:
+    clips, cuts = read_manifest(corpus / "train.tsv"), []
+    for clip in clips:
+        cut = lhotse.Recording.from_file(clip.path, recording_id=clip.path.stem).to_cut()
+        span = {"recording_id": cut.id, "start": 0.0, "duration": cut.duration}
+        cut.supervisions = [lhotse.SupervisionSegment(id=cut.id, text=clip.transcript, **span)]
+        cuts.append(cut)
+    (tmp_path / "shar").mkdir()
+    lhotse.CutSet.from_cuts(cuts).to_shar(tmp_path / "shar", fields={"recording": "flac"}, shard_size=4)
+    given = small_run("finetune", f"ctc.lexicon={lexicon}", "ctc.crf_weight=0.9", "loop.updates=1")
+    streamed = replace(given, data=replace(given.data, train=(str(tmp_path / "shar"),), shards_per_epoch=100))
+    assert isinstance(train(streamed, tmp_path / "run"), Finished)
+    said = [Pronunciations(lexicon).encode(clip.transcript) for clip in clips]
+    found = load_checkpoint(find_checkpoint(tmp_path / "run"))
+    assert torch.equal(found.phone_counts, torch.from_numpy(count_phones(said, len(found.phones))))
 
 
 def test_it_needs_phones(corpus: Path, tmp_path: Path, small_run: Build, train: Train) -> None:

@@ -26,7 +26,9 @@ from w2v_studio.inspection.analysis import (
     spectrogram,
 )
 from w2v_studio.inspection.clip import Clip, Page, make_clip
-from w2v_studio.recognition.decoding.decoder import Decoder, build_decoder, mode_used
+from w2v_studio.inspection.spoken_phones import spoken_phones
+from w2v_studio.recognition.decoding.decoder import build_decoder, mode_used
+from w2v_studio.recognition.decoding.language_model import LanguageModelDecoder
 from w2v_studio.recognition.decoding.settings import DecodingError, DecodingSettings
 from w2v_studio.recognition.offset_removal import without_offset
 from w2v_studio.recognition.sessions import Recognizer
@@ -37,7 +39,7 @@ from w2v_studio.recognition.transcribe import FileAnalysis, Transcriber, analyse
 class Letters:
     """What the context network reads: `probabilities` (frames, letters), and the words; times are of the recording.
 
-    `phones` are the likeliest ones, of a model that knows any.
+    `phones` are those by which the words were found, of a model that knows any; without a lexicon the likeliest ones.
     """
 
     probabilities: Floats
@@ -154,14 +156,15 @@ Request = ClipRequest | SpectrogramRequest | CodesRequest | MaskedRequest
 
 
 @lru_cache(maxsize=1)
-def _decoder(recognizer: Recognizer) -> Decoder | None:
+def _decoder(recognizer: Recognizer) -> LanguageModelDecoder | None:
     """With the bundle's language model; None where it has none, or one that cannot be used."""
     if mode_used(recognizer.bundle, DecodingSettings()) != "lm":
         return None
     try:
-        return build_decoder(recognizer.bundle)
+        decoder = build_decoder(recognizer.bundle)
     except DecodingError:
         return None
+    return decoder if isinstance(decoder, LanguageModelDecoder) else None
 
 
 def letters_of(
@@ -176,7 +179,11 @@ def letters_of(
         heard = Transcriber(recognizer, decoder, "pauses", mask).transcribe([without_offset(waveform)]).words
     phones: list[Word] = []
     if bundle.phones is not None:
-        phones = likely_tokens(analysis.all_logits[:, len(bundle.vocabulary) :], bundle.phones, bundle.stride_s)
+        logits = analysis.all_logits[:, len(bundle.vocabulary) :]
+        if decoder is not None and decoder.by_phones:
+            phones = spoken_phones(heard, decoder.ways, logits, bundle.phones, bundle.stride_s)
+        else:
+            phones = likely_tokens(logits, bundle.phones, bundle.stride_s)
     words, sounds = (
         tuple(replace(one, start_s=one.start_s + page.start_s, end_s=one.end_s + page.start_s) for one in found)
         for found in (heard, phones)

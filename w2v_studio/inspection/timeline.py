@@ -124,7 +124,7 @@ class Timeline(QWidget):
         self.codes.set_codes(np.zeros((0, 2), np.int64) if code_ids is None else code_ids, first, STRIDE_S)
 
     def show_phones(self, phones: Sequence[Word], is_known: bool) -> None:
-        """The likeliest phones; the lane is there only for a model that knows any."""
+        """The phones of the words; the lane is there only for a model that knows any."""
         self.phones.setVisible(is_known)
         self.phones.set_spans(_spans_of(phones))
 

@@ -1,5 +1,6 @@
 """Words of a clip: the language model's, as dictation has them, where the bundle has one."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,21 @@ def test_words_are_those_of_the_language_model_on_the_recordings_clock():
     assert [round(word.start_s - 2, 3) for word in letters.words] == [round(word.start_s, 3) for word in whole]
     assert [word.word for word in analyse(recognizer, waveform).words] != [word.word for word in letters.words]
     assert letters.phones
+
+
+def test_phones_are_those_of_the_words():
+    recognizer, _, letters = words_of("small-en")
+    with gzip.open(recognizer.bundle.folder / "lexicon.txt.gz", "rt") as lines:
+        ways = {}
+        for word, _, way in (line.rstrip("\n").partition("\t") for line in lines):
+            ways.setdefault(word, []).append(way.split())
+    for word in letters.words:
+        inside = [
+            phone for phone in letters.phones if word.start_s - 1e-6 <= phone.start_s < phone.end_s <= word.end_s + 1e-6
+        ]
+        assert [phone.word for phone in inside] in ways[word.word]
+        assert all(phone.word not in phone.alternatives for phone in inside)
+    assert {len(phone.alternatives) for phone in letters.phones} == {0, 1}  # the network hears some otherwise
 
 
 def test_without_a_language_model_they_are_those_of_the_letters():

@@ -67,6 +67,10 @@ class LanguageModelDecoder:
         """How many words there are."""
         return self._search.words
 
+    def ways(self, word: str) -> Sequence[Sequence[int]]:
+        """How the lexicon says a word in phones, in tokens; nothing for one that it lacks, or for words by letters."""
+        return self._search.ways(word) if isinstance(self._search, PhoneWords) else ()
+
     def set_weights(self, weights: DecodingDefaults) -> None:
         """Other weights from the next text on, without loading the model again."""
         if weights.prior_weight and len(weights.log_priors) != len(self._tokens):

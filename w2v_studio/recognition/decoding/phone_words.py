@@ -40,6 +40,7 @@ class PhoneWords:
         self._phones = phones
         spellings = read_lexicon(lexicon, phones)
         model = NgramStates(language_model)
+        self._spellings = spellings
         self._names = [*spellings]
         ways, lifts = [*spellings.values()], [0.0] * len(spellings)
         self._phrases: dict[str, SpokenHotword] = {}
@@ -68,6 +69,10 @@ class PhoneWords:
     def words(self) -> int:
         """How many words there are."""
         return len(self._names)
+
+    def ways(self, word: str) -> Sequence[Sequence[int]]:
+        """How the lexicon says a word, in tokens; nothing for one that it lacks."""
+        return self._spellings.get(word, ())
 
     def around(self, before: Sequence[str], is_whole: bool) -> Surroundings:
         """Of frames behind the words `before`, none of which means the beginning of a sentence."""

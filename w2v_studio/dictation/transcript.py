@@ -20,6 +20,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QMenu, QSizePolicy, QTextEdit, QWidget
 
 from engine.text.ctc import Word
+from w2v_studio.dictation.kept_words import kept_words
 from w2v_studio.dictation.model import FinalText
 from w2v_studio.dictation.store import Dictation
 from w2v_studio.dictation.word_choices import (
@@ -220,10 +221,12 @@ class TranscriptEditor(QTextEdit):
             cursor.setBlockCharFormat(QTextCharFormat())
         else:
             cursor.insertBlock(form, QTextCharFormat())
+        pieces = _without_outer_breaks(written, stage)
         if paragraph.corrected is not None:
-            cursor.insertText(paragraph.corrected, QTextCharFormat())
+            for text, place in kept_words([span.text for _, span, _ in pieces], paragraph.corrected):
+                cursor.insertText(text, QTextCharFormat() if place is None else span_format(*pieces[place][1:]))
         else:
-            for gap, span, choices in _without_outer_breaks(written, stage):
+            for gap, span, choices in pieces:
                 cursor.insertText(gap, QTextCharFormat())
                 cursor.insertText(span.text, span_format(span, choices))
         shown = " ".join(written.text.split())

@@ -136,10 +136,14 @@ def test_a_word_is_replaced_by_what_it_may_be_instead(view, model):
     editor.undo()
     assert view.transcript == "The cat saw ada"
     assert choices(view, editor.document().find("cat")) == ["cap", "comma", "cat's"]
-    # A dictation from the past knows them too.
+    # A dictation from the past knows them too, also where other words of it were corrected.
+    replace_word(view, "cat", "bat and a")
     editor.save_corrections()
     editor.show_dictation(model.dictation(number), view._stage())
+    assert view.transcript == "The bat and a saw ada"
     assert choices(view, editor.document().find("saw")) == ["sore"]
+    assert choices(view, editor.document().find("bat")) == []
+    assert choices(view, editor.document().find("ada")) == ["aida"]
 
 
 def test_choices_are_written_as_their_place_wants_it(view, model):

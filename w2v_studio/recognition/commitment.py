@@ -1,7 +1,8 @@
 """Which words of the running segment are certain enough to never change again on the screen.
 
 A word is committed when two successive decodes give it at the same place in the row of words, and it ended at least
-the commit distance before the newest audio. Nothing but blanks and separators can lie between its end and that edge
+the commit distance before the newest audio; one that is not sure has to wait for some seconds, as the words behind it
+may yet tell. Nothing but blanks and separators can lie between its end and that edge
 or the next word, so it is also complete. Committed words are matched against each new decode by time and by text, as
 the words' times move by a few frames from decode to decode and the window slides away beneath them.
 """
@@ -29,10 +30,13 @@ END_TOLERANCE_S = 0.08
 
 
 class CommitRule:
-    """Committed words and the unstable ones after them. Times are seconds of the stream."""
+    """Committed words and the unstable ones after them. Times are seconds of the stream.
 
-    def __init__(self, distance_s: float) -> None:
-        self._distance_s = distance_s
+    Words of less than the confidence `sure` are committed `patience_s` before the newest audio, not `distance_s`.
+    """
+
+    def __init__(self, distance_s: float, sure: float = 0.0, patience_s: float = 0.0) -> None:
+        self._distance_s, self._sure, self._patience_s = distance_s, sure, patience_s
         self.committed: list[Word] = []
         self.unstable: list[Word] = []
 
@@ -63,7 +67,8 @@ class CommitRule:
             agreed += 1
         count = 0
         for place, word in enumerate(tail):
-            is_settled = place < agreed and word.end_s <= edge_s - self._distance_s
+            distance_s = self._distance_s if word.confidence >= self._sure else self._patience_s
+            is_settled = place < agreed and word.end_s <= edge_s - distance_s
             if not is_settled and word.end_s > leaving_s:
                 break
             count += 1
@@ -72,7 +77,7 @@ class CommitRule:
 
     def split(self, time_s: float) -> CommitRule:
         """Hand over the words that begin at or after `time_s` to the rule of a segment that begins there."""
-        later = CommitRule(self._distance_s)
+        later = CommitRule(self._distance_s, self._sure, self._patience_s)
         later.committed = [word for word in self.committed if word.start_s >= time_s]
         later.unstable = [word for word in self.unstable if word.start_s >= time_s]
         self.committed = [word for word in self.committed if word.start_s < time_s]

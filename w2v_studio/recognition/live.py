@@ -219,8 +219,13 @@ class LiveRecognizer:
         start = self._endpointer.speech_start - self.settings.pre_roll_ms * SAMPLES_PER_MS
         first = max(self._settled_frame, start // self._recognizer.grid.stride, 0)
         self._features.begin(first)
-        rule = CommitRule(self.settings.commit_distance_ms / 1000)
-        self._segment = Segment(self._segments, first, rule, self._endpointer.speech_start)
+        self._segment = Segment(self._segments, first, self._commit_rule(), self._endpointer.speech_start)
+
+    def _commit_rule(self) -> CommitRule:
+        """For decoders that go on behind committed words, and so never read these again: the sure ones first."""
+        going_on, given = self._decoders.going_on, self.settings
+        sure = given.commit_confidence if going_on is not None and going_on.is_calibrated else 0.0
+        return CommitRule(given.commit_distance_ms / 1000, sure, given.commit_patience_ms / 1000)
 
     def _is_decode_due(self) -> bool:
         segment = self._segment

@@ -26,6 +26,9 @@ class LiveSettings:
     """A word is committed only when it ended this long before the newest audio. The smallest of 160 to 2000 ms whose
     committed words have no more errors than the final text's is 160; 320 lets the final text change fewer of them
     (benchmarks/recognition.py --sweep: 30 of 248 segments, 23 at 640 ms, half a second later)."""
+    commit_confidence: float = 0.6
+    """A word that is less sure waits for `commit_patience_ms`, where confidences are measured ones."""
+    commit_patience_ms: int = 1500
     speech_on: float = 0.5
     speech_off: float = 0.35
     min_silence_ms: int = 400

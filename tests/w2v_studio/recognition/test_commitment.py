@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,24 @@ def test_repeated_words_are_all_kept():
         heard = [word for word in words(said) if word.end_s <= edge]
         rule.update(heard, edge)
     assert rule.texts == (said, "")
+
+
+def test_an_unsure_word_waits_and_those_behind_it_with_it():
+    rule = CommitRule(0.3, sure=0.6, patience_s=1.5)
+    said = words("ONE TWO THREE")  # which end after 0.4, 0.9 and 1.4 s
+    said[1] = replace(said[1], confidence=0.5)
+    rule.update(said, 2.0)
+    rule.update(said, 2.0)
+    assert rule.texts == ("ONE", "TWO THREE")
+    rule.update(said, 2.39)
+    assert rule.texts == ("ONE", "TWO THREE")
+    rule.update(said, 2.41)
+    assert rule.texts == ("ONE TWO THREE", "")
+    # Surer with more behind it, it need not wait.
+    later = CommitRule(0.3, sure=0.6, patience_s=1.5)
+    later.update(said, 2.0)
+    later.update(words("ONE TWO THREE"), 2.0)
+    assert later.texts == ("ONE TWO THREE", "")
 
 
 def test_a_decode_behind_the_committed_words_has_none_of_them():

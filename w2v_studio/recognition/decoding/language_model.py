@@ -20,6 +20,7 @@ from w2v_studio.recognition.decoding.letter_words import LetterWords
 from w2v_studio.recognition.decoding.phone_words import PhoneWords
 from w2v_studio.recognition.decoding.settings import DecodingError, Hotword
 from w2v_studio.recognition.decoding.spans import Span
+from w2v_studio.recognition.decoding.word_search import Surroundings
 
 LONGEST_HISTORY = 5
 """Words before that count at most: those of n-grams of six, the longest that build-lm makes."""
@@ -93,40 +94,47 @@ class LanguageModelDecoder:
 
     def decode(self, logits: NDArray[np.float32], first_frame: int = 0) -> list[Word]:
         """Words of `logits` (frames, tokens); their times count `first_frame` frames before the first row."""
-        words, evidence = self.weigh(logits, first_frame)
-        given = self._weights
-        if given.confidence_slope == 0 and given.confidence_votes == 0:
-            return words
-        sure = platt(evidence, (given.confidence_slope, given.confidence_votes), given.confidence_offset)
-        return [replace(word, confidence=one) for word, one in zip(words, sure.tolist(), strict=True)]
+        return self._with_confidence(*self.weigh(logits, first_frame))
 
     def decode_on(
         self, logits: NDArray[np.float32], first_frame: int, before: Sequence[str], *, is_whole: bool
     ) -> list[Word]:
         """The same behind words that were said `before`. Where speech goes on behind these frames too, they are not
 
-        `is_whole`, and a last word that may be unfinished is left out. Confidences are those of greedy words. For
-        decoders by phones.
+        `is_whole`, and a last word that may be unfinished is left out. For decoders by phones.
         """
         if not isinstance(self._search, PhoneWords):
             raise TypeError("only words by phones can go on")
-        rows = self._without_habits(self.own(logits))
         around = self._search.around(before[-LONGEST_HISTORY:], is_whole)
-        return self._words(logits, first_frame, *self._search.read(rows, self._weights, around))
+        return self._with_confidence(*self.weigh(logits, first_frame, around))
 
     def find(self, logits: NDArray[np.float32]) -> list[Word]:
         """The words of `decode`, sooner: without what else they may be, their confidences those of greedy words."""
         return self._words(logits, 0, *self._search.read(self._without_habits(self.own(logits)), self._weights))
 
-    def weigh(self, logits: NDArray[np.float32], first_frame: int = 0) -> tuple[list[Word], NDArray[np.float64]]:
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether confidences are probabilities of being right, measured with this model."""
+        return self._weights.confidence_slope > 0 or self._weights.confidence_votes > 0
+
+    def _with_confidence(self, words: list[Word], evidence: NDArray[np.float64]) -> list[Word]:
+        if not self.is_calibrated:
+            return words
+        given = self._weights
+        sure = platt(evidence, (given.confidence_slope, given.confidence_votes), given.confidence_offset)
+        return [replace(word, confidence=one) for word, one in zip(words, sure.tolist(), strict=True)]
+
+    def weigh(
+        self, logits: NDArray[np.float32], first_frame: int = 0, around: Surroundings | None = None
+    ) -> tuple[list[Word], NDArray[np.float64]]:
         """Words, with the confidence of greedy ones, and what speaks for each (words, 2): the mean log-probability
 
         of its letters or phones, priors divided out, and of words by phones the logarithm of the odds that a text that
-        may have been said has it.
+        may have been said has it. `around` is for words by phones.
         """
         rows = self._without_habits(self.own(logits))
         if isinstance(self._search, PhoneWords):
-            path, spans = self._search.read(rows, self._weights, with_votes=True)
+            path, spans = self._search.read(rows, self._weights, around, with_votes=True)
         else:
             path, spans = self._search.read(rows, self._weights)
         if not spans:

@@ -2,7 +2,6 @@
 
     uv run python benchmarks/decoding.py [MANIFEST] [--bundle NAME_OR_FOLDER] [--quick]
                                          [--language-model FILE.arpa.gz]      also with it (theirs through kenlm)
-    uv run python benchmarks/decoding.py --calibration FIT_MANIFEST JUDGE_MANIFEST
     uv run python benchmarks/decoding.py --hotwords MANIFEST [--language-model FILE.arpa.gz]  distractors from its words
 
 Without a manifest: the shipped digits. Short clips of a speaker are joined to utterances of `--seconds`, as speech of
@@ -28,8 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.data.manifest import read_manifest
-from engine.text import confidence as measures
-from engine.text.ctc import decode_words, text_of, words_of_path
+from engine.text.ctc import decode_words, text_of
 from engine.text.error_rate import error_rates
 from engine.text.vocabulary import Vocabulary
 from export.bundle import Bundle
@@ -37,7 +35,6 @@ from w2v_studio.assets import resources_folder
 from w2v_studio.audio.files import read_audio
 from w2v_studio.bundles import default_bundle, find_bundle
 from w2v_studio.recognition.decoding.bundle_files import DecodingDefaults
-from w2v_studio.recognition.decoding.calibration import fit_temperature, greedy_confidences, judge, right_words
 from w2v_studio.recognition.decoding.hotwords import HotwordSpotter
 from w2v_studio.recognition.decoding.language_model import LanguageModelDecoder
 from w2v_studio.recognition.decoding.lexicon import arpa_words
@@ -247,47 +244,6 @@ def _theirs(reference: Reference, order: str) -> tuple[list[float], list[str]]:
     return answer["seconds"], answer["texts"]
 
 
-def calibrate(bundle: Bundle, fit: Path, check: Path) -> None:
-    """One temperature from the first manifest, judged on the second, against plain maximum probability."""
-    vocabulary = bundle.vocabulary
-    sets = {"fitted on": recordings(bundle, fit), "judged on": recordings(bundle, check)}
-    known = sets["fitted on"]
-    temperature = fit_temperature([each.logits for each in known], [each.transcript for each in known], vocabulary)
-    rows = []
-    for role, said in sets.items():
-        logits = [each.logits for each in said]
-        found = [decode_words(each, vocabulary) for each in logits]
-        right = np.array(
-            [
-                is_right
-                for words, each in zip(found, said, strict=True)
-                for is_right in right_words(each.transcript.split(), [word.word for word in words])
-            ]
-        )
-        for name, confidences in (
-            (f"entropy, temperature {temperature:.3f}", greedy_confidences(logits, vocabulary, temperature)),
-            ("entropy, temperature 1", greedy_confidences(logits, vocabulary, 1.0)),
-            ("maximum probability", _peak_confidences(logits, vocabulary)),
-        ):
-            quality = judge(confidences, right)
-            words = f"{quality.words}, {quality.right / quality.words:.0%} right"
-            rows.append([role, words, name, f"{quality.auroc:.3f}", f"{quality.nce:+.3f}", f"{quality.ece:.3f}"])
-    table(["", "words", "confidence", "AUROC", "NCE", "calibration error"], rows)
-
-
-def _peak_confidences(logits: list[np.ndarray], vocabulary: Vocabulary) -> np.ndarray:
-    """Least maximum probability of each greedy word's frames."""
-    result = []
-    for rows in logits:
-        path = rows.argmax(axis=-1)
-        peaks = measures.peak_confidence(rows)
-        for word in words_of_path(path, rows, vocabulary, 1.0):
-            span = slice(int(word.start_s), int(word.end_s))
-            letters = path[span] != vocabulary.blank
-            result.append(float(peaks[span][letters].min()))
-    return np.array(result)
-
-
 def try_hotwords(bundle: Bundle, manifest: Path, model: Path | None, quick: bool) -> None:
     """The words of the transcripts as hotwords, and 100 that were not said."""
     said = recordings(bundle, manifest, most=60 if quick else 0)
@@ -327,13 +283,10 @@ def main() -> None:
     parser.add_argument("--language-model", type=Path)
     parser.add_argument("--seconds", type=float, default=12.0)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--calibration", nargs=2, type=Path, metavar=("FIT", "JUDGE"))
     parser.add_argument("--hotwords", type=Path, metavar="MANIFEST")
     arguments = parser.parse_args()
     bundle = find_bundle(arguments.bundle) if arguments.bundle else default_bundle()
-    if arguments.calibration:
-        calibrate(bundle, *arguments.calibration)
-    elif arguments.hotwords:
+    if arguments.hotwords:
         try_hotwords(bundle, arguments.hotwords, arguments.language_model, arguments.quick)
     else:
         compare_speed(bundle, arguments.manifest, arguments)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import (
-    QColor,
     QContextMenuEvent,
     QKeyEvent,
     QTextBlock,
@@ -24,10 +23,10 @@ from w2v_studio.dictation.kept_words import kept_words
 from w2v_studio.dictation.model import FinalText
 from w2v_studio.dictation.store import Dictation
 from w2v_studio.dictation.word_choices import (
-    CHOICES_PROPERTY,
-    UNSURE_PROPERTY,
+    UnsureUnderline,
     choices_at,
     choose,
+    mark_word,
     next_unsure,
     written_choices,
 )
@@ -42,8 +41,7 @@ NOT_KEPT = -1
 """Stands for the number of a dictation that is not stored, such as a sample."""
 SAVE_DELAY_MS = 500
 UNSURE_BELOW = 0.5
-"""Words with a lower confidence get a dotted underline."""
-UNSURE_COLOUR = QColor("#c98a2b")
+"""Words with a lower confidence are underlined."""
 
 Key = tuple[int, int]
 
@@ -81,6 +79,7 @@ class TranscriptEditor(QTextEdit):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.document().setDocumentMargin(0)
         self.document().documentLayout().documentSizeChanged.connect(self._fit)
+        self._underline = UnsureUnderline(self.document())
         self._save_timer = QTimer(self)
         self._save_timer.setSingleShot(True)
         self._save_timer.setInterval(SAVE_DELAY_MS)
@@ -174,7 +173,7 @@ class TranscriptEditor(QTextEdit):
         menu = self.createStandardContextMenu()
         first = menu.actions()[0]
         for place, text in enumerate(choices_at(cursor)):
-            action = menu.addAction(text)
+            action = menu.addAction(text.replace("&", "&&"))
             action.setObjectName(f"choice_{place}")
             action.triggered.connect(lambda _on=False, text=text: choose(cursor, text))
             menu.insertAction(first, action)
@@ -191,10 +190,13 @@ class TranscriptEditor(QTextEdit):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Alt and the arrow down open the choices of the word at the cursor."""
-        if event.key() == Qt.Key.Key_Down and event.modifiers() == Qt.KeyboardModifier.AltModifier:
+        # Arrows may count as keys of the keypad.
+        modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+        if event.key() == Qt.Key.Key_Down and modifiers == Qt.KeyboardModifier.AltModifier:
             cursor = self.textCursor()
             menu = self.menu_at(cursor)
-            menu.setActiveAction(menu.actions()[0])
+            if choices_at(cursor):
+                menu.setActiveAction(menu.actions()[0])
             menu.popup(self.mapToGlobal(self.cursorRect(cursor).bottomLeft()))
         else:
             super().keyPressEvent(event)
@@ -300,7 +302,7 @@ def _without_outer_breaks(written: Written, stage: TextStage) -> list[tuple[str,
 
 
 def span_format(span: Span, choices: Sequence[str] = ()) -> QTextCharFormat:
-    """The tooltip of written text: the words behind it, and a dotted underline where the model was unsure.
+    """The tooltip of written text: the words behind it, and what it remembers of them.
 
     `choices` are what it may be instead.
     """
@@ -310,10 +312,5 @@ def span_format(span: Span, choices: Sequence[str] = ()) -> QTextCharFormat:
     times = f"{clock(span.words[0].start_s, 0.01)} to {clock(span.words[-1].end_s, 0.01)}"
     otherwise = f"; or {', '.join(choices)}" if choices else ""
     style.setToolTip(f"{said}{times}, confidence {span.confidence:.0%}{otherwise}")
-    if choices:
-        style.setProperty(CHOICES_PROPERTY, "\n".join(choices))
-    if span.confidence < UNSURE_BELOW:
-        style.setProperty(UNSURE_PROPERTY, True)
-        style.setUnderlineStyle(QTextCharFormat.UnderlineStyle.DotLine)
-        style.setUnderlineColor(UNSURE_COLOUR)
+    mark_word(style, span.text, choices, is_unsure=span.confidence < UNSURE_BELOW)
     return style

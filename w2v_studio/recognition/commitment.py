@@ -32,11 +32,12 @@ END_TOLERANCE_S = 0.08
 class CommitRule:
     """Committed words and the unstable ones after them. Times are seconds of the stream.
 
-    Words of less than the confidence `sure` are committed `patience_s` before the newest audio, not `distance_s`.
+    Words of less than the confidence `sure` are committed `patience_s` before the newest audio, if that is longer than
+    `distance_s`.
     """
 
     def __init__(self, distance_s: float, sure: float = 0.0, patience_s: float = 0.0) -> None:
-        self._distance_s, self._sure, self._patience_s = distance_s, sure, patience_s
+        self._distance_s, self._sure, self._patience_s = distance_s, sure, max(distance_s, patience_s)
         self.committed: list[Word] = []
         self.unstable: list[Word] = []
 

@@ -2,7 +2,7 @@ import os
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction, QGuiApplication, QTextCursor, QTextFormat
+from PySide6.QtGui import QAction, QGuiApplication, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QDialogButtonBox, QMenu
 
 from engine.text.ctc import Word
@@ -53,6 +53,18 @@ def replace_word(view, old: str, new: str) -> None:
     cursor.insertText(new)
 
 
+def underlined(view) -> list[str]:
+    """What has an underline on the screen."""
+    found = []
+    block = view.pane.editor.document().begin()
+    while block.isValid():
+        for part in block.layout().formats():
+            if part.format.underlineStyle() != QTextCharFormat.UnderlineStyle.NoUnderline:
+                found.append(block.text()[part.start : part.start + part.length])
+        block = block.next()
+    return found
+
+
 def test_final_and_partial_words_are_told_apart(view, model):
     model.text_finalized.emit(final("HELLO WORLD"))
     model.partial_changed.emit("AND NOW", "SOMETHING")
@@ -74,7 +86,7 @@ def test_segments_become_paragraphs_and_words_tell_time_and_confidence(view, mod
     assert view.transcript == "First\nSecond word"
     cursor = view.pane.editor.document().find("word")
     assert cursor.charFormat().toolTip() == "0:01.00 to 0:01.50, confidence 30%"
-    assert cursor.charFormat().property(QTextFormat.Property.TextUnderlineStyle), "unsure words are underlined"
+    assert underlined(view) == ["Second", "word"]
 
 
 def test_a_correction_is_saved_and_can_be_taken_back(qtbot, view, model):
@@ -180,6 +192,43 @@ def test_unsure_words_are_reached_by_key(qtbot, view, model):
     assert editor.textCursor().selectedText() == "ada"
     view.findChild(QAction, "action_next_unsure").trigger()
     assert editor.textCursor().selectedText() == "ada"
+
+
+def test_an_edited_word_is_not_the_model_s_any_more(qtbot, view, model):
+    doubtful(view)
+    editor = view.pane.editor
+    view.activateWindow()
+    for keys, text in (("dog", "The dog saw ada"), (" or two", "The dog or two saw ada")):
+        if keys == "dog":
+            assert editor.select_next_unsure()
+        qtbot.keyClicks(editor, keys)
+        assert view.transcript == text
+    word = editor.document().find("dog")
+    assert choices(view, word) == []
+    assert underlined(view) == ["ada"]
+    for _ in range(2):  # the other one is left, and no more
+        assert editor.select_next_unsure()
+        assert editor.textCursor().selectedText() == "ada"
+    # Typed behind a word: that is another word now too.
+    place = editor.document().find("saw")
+    place.setPosition(place.selectionEnd())
+    editor.setTextCursor(place)
+    qtbot.keyClicks(editor, "n")
+    assert choices(view, editor.document().find("sawn")) == []
+    for _ in range(10):
+        if view.transcript != "The cat saw ada":
+            editor.undo()
+    assert view.transcript == "The cat saw ada"
+    assert choices(view, editor.document().find("saw")) == ["sore"]
+    assert choices(view, editor.document().find("cat")) == ["cap", "comma", "cat's"]
+    assert underlined(view) == ["cat", "ada"]
+
+
+def test_a_mark_has_no_choices(view, model):
+    words = (Word("CAT", 0, 1, 0.9, ("CAP",)), Word("COMMA", 1, 2, 0.9, ("COMA",)))
+    model.text_finalized.emit(FinalText(None, 0, "CAT COMMA", words, 0.0, 2.0))
+    assert view.transcript == "Cat,"
+    assert choices(view, view.pane.editor.document().find(",")) == []
 
 
 def test_clear_forgets_nothing_and_can_be_undone(qtbot, view, model):

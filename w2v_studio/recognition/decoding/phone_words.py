@@ -29,6 +29,8 @@ letters: with a half-trained small-en -5 gave 57.6 % word errors, -6.5 55.7 %, -
 
 TEXTS = 200
 """So many texts vote on each word."""
+MOST_FRAMES = 6000
+"""Two minutes without a pause, some 150 MB of all that was followed. On words of longer stretches nothing votes."""
 
 
 class PhoneWords:
@@ -100,7 +102,8 @@ class PhoneWords:
             given = emissions(logits, self._phones, least=LEAST_OF_PHONES)
             runs = np.arange(len(given.kept))
         wanted = SearchWeights(weights.beam_width, weights.lm_weight, weights.word_score)
-        found = self._search.best(given.scores, wanted, around, keep_all=with_votes)
+        keep_all = with_votes and len(given.scores) <= MOST_FRAMES
+        found = self._search.best(given.scores, wanted, around, keep_all=keep_all)
         path = given.whole_path(found.tokens[runs], self._phones.blank)
         path[: given.kept[(runs < found.lead).sum() - 1] + 1 if found.lead else 0] = self._phones.blank
         ended = (found.words != NO_WORD).nonzero()[0]
@@ -114,13 +117,13 @@ class PhoneWords:
         spans = self._spans(path, [self._names[word] for word in words], ends)
         if found.followed is None:
             return path, [span for parts in spans for span in parts]
-        return path, [*self._voted(spans, count_votes(words, found.followed.draw(TEXTS)))]
+        return path, [*self._voted(spans, count_votes(found.words, found.followed.draw(TEXTS)))]
 
     def _voted(self, spans: list[list[Span]], votes: list[Vote]) -> Iterator[Span]:
         """The spans of each word with the vote on it. Instead of a phrase, or by one, no word is told."""
         for parts, vote in zip(spans, votes, strict=True):
             names = [self._names[word] for word in vote.alternatives if len(parts) == 1]
-            alternatives = tuple(name for name in names if name not in self._phrases)
+            alternatives = tuple(name for name in names if " " not in name)
             for span in parts:
                 yield replace(span, share=vote.share, alternatives=alternatives)
 

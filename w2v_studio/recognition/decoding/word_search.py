@@ -88,12 +88,12 @@ class _Beam:
 
 @dataclass(frozen=True, eq=False)
 class _Step:
-    """A frame's hypotheses, the place of each in the beam before, and the word that it ended (n,).
+    """What is left of a frame: its hypotheses' tokens, their places in the beam before, the words they ended (n,).
 
     `arrivals` has all ways to them, where they are kept.
     """
 
-    beam: _Beam
+    tokens: NDArray[np.int32]
     before: Places
     words: NDArray[np.int32]
     arrivals: Arrivals | None
@@ -134,17 +134,16 @@ class WordSearch:
         beam = self._first(around)
         steps: list[_Step] = []
         for row in scores.astype(np.float64):
-            steps.append(self._step(beam, row, weights, keep_all=keep_all))
-            beam = steps[-1].beam
-        followed = (
-            Followed([step.arrivals for step in steps if step.arrivals], self._ends(beam, weights.lm_weight))
-            if keep_all
-            else None
-        )
+            beam, step = self._step(beam, row, weights, keep_all=keep_all)
+            steps.append(step)
+        followed = None
+        if keep_all:
+            ends = self._ends(beam, weights.lm_weight, is_whole=around.is_whole)
+            followed = Followed([step.arrivals for step in steps if step.arrivals], ends)
         place = self._best_end(beam, weights.lm_weight) if around.is_whole else _best_so_far(beam)
         tokens, words = np.zeros(len(scores), np.intp), np.full(len(scores), NO_WORD, np.intp)
         for frame, step in reversed([*enumerate(steps)]):
-            tokens[frame], words[frame] = step.beam.tokens[place], step.words[place]
+            tokens[frame], words[frame] = step.tokens[place], step.words[place]
             place = int(step.before[place])
         is_led = place == 1 and around.sounding is not None
         lead = int((tokens == around.sounding).cumprod().sum()) if is_led else 0
@@ -160,11 +159,13 @@ class WordSearch:
         nobody, silence = np.zeros(count, np.int32), np.zeros(count)
         return _Beam(nobody, tokens, history.repeat(count), silence, np.zeros(count, np.int64), np.ones(count))
 
-    def _ends(self, beam: _Beam, lm_weight: float) -> NDArray[np.float64]:
-        """The log-probability of all texts of each hypothesis, with their end."""
-        ends = beam.scores + np.log(beam.others) + lm_weight * self._model.finish(beam.histories)
+    def _ends(self, beam: _Beam, lm_weight: float, *, is_whole: bool) -> NDArray[np.float64]:
+        """The log-probability of all texts of each hypothesis, with their end where they have one."""
+        so_far = beam.scores + np.log(beam.others)
         at_root = beam.nodes == 0
-        return np.where(at_root, ends, -np.inf) if at_root.any() else ends
+        if not is_whole or not at_root.any():
+            return so_far
+        return np.where(at_root, so_far + lm_weight * self._model.finish(beam.histories), -np.inf)
 
     def _best_end(self, beam: _Beam, lm_weight: float) -> int:
         """The place of the likeliest text's likeliest end."""
@@ -174,7 +175,9 @@ class WordSearch:
         scores = beam.scores[at_root] + lm_weight * self._model.finish(beam.histories[at_root])
         return int(at_root[np.lexsort((scores, _sums_of_texts(beam.texts[at_root], scores)))[-1]])
 
-    def _step(self, beam: _Beam, row: NDArray[np.float64], weights: SearchWeights, *, keep_all: bool) -> _Step:
+    def _step(
+        self, beam: _Beam, row: NDArray[np.float64], weights: SearchWeights, *, keep_all: bool
+    ) -> tuple[_Beam, _Step]:
         """One frame more, of log-probabilities `row` (tokens,)."""
         tree, possible = self._tree, row > IMPOSSIBLE / 2
         # Those that stay where they are, in the blank or in the sound of the frame before.
@@ -214,7 +217,9 @@ class WordSearch:
         before = np.concatenate((silent, again, gone, begun))
         return self._choose(everyone, before, words, weights.beam, keep_all=keep_all)
 
-    def _choose(self, beam: _Beam, before: Places, words: NDArray[np.int32], most: int, *, keep_all: bool) -> _Step:
+    def _choose(
+        self, beam: _Beam, before: Places, words: NDArray[np.int32], most: int, *, keep_all: bool
+    ) -> tuple[_Beam, _Step]:
         """The best hypotheses of different ends, of each end the best text's, with the sum of its paths."""
         chosen = (beam.scores >= beam.scores.max() - THRESHOLD).nonzero()[0]
         if len(chosen) > SPARE * most:
@@ -235,12 +240,14 @@ class WordSearch:
         best = np.arange(len(first)) if len(first) <= most else total.argpartition(-most)[-most:]
         kept = chosen[first[best]]
         if not keep_all:
-            return _Step(beam.at(kept, total[best], beam.others[kept]), before[kept], words[kept], None)
+            reached = beam.at(kept, total[best], beam.others[kept])
+            return reached, _Step(reached.tokens, before[kept], words[kept], None)
         shares *= beam.others[chosen]
         others = np.minimum(np.add.reduceat(shares, first) / sums, MOST_OTHERS)
         last = np.append(first[1:], len(chosen))
         arrivals = Arrivals(before[chosen].astype(np.int32), words[chosen], shares, first[best], last[best])
-        return _Step(beam.at(kept, total[best], others[best]), before[kept], words[kept], arrivals)
+        reached = beam.at(kept, total[best], others[best])
+        return reached, _Step(reached.tokens, before[kept], words[kept], arrivals)
 
 
 def _best_so_far(beam: _Beam) -> int:

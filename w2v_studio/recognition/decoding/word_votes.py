@@ -1,6 +1,7 @@
 """How many of the texts that may have been said have a word, and what others have in its place.
 
-Each text is laid beside the one that was found by the fewest edits (Levenshtein), all texts at once.
+Each text is laid beside the one that was found by the fewest edits (Levenshtein), all texts at once, long ones piece by
+piece, so that time and memory grow with their length alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 NO_WORD = -1
 MOST_ALTERNATIVES = 5
 """So many words are told at most that a word may be instead."""
+PIECE = 40
+"""Found words that are laid beside the texts at once."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,23 @@ class Vote:
     alternatives: tuple[int, ...]
 
 
-def count_votes(found: Sequence[int], texts: NDArray[np.int32]) -> list[Vote]:
-    """A vote on each word of `found` by the words of `texts` (texts, places), NO_WORD where there is none."""
-    beside = words_beside(found, _packed(texts))
+def count_votes(found: NDArray[np.integer], texts: NDArray[np.int32]) -> list[Vote]:
+    """A vote on each word of `found` (places,) by the words of `texts` (texts, places), NO_WORD where there is none.
+
+    A place is a moment in time, the same for all.
+    """
+    places = (found != NO_WORD).nonzero()[0]
+    # Between two pieces, half way from the last word of one to the first of the next.
+    cuts = (places[PIECE - 1 : -1 : PIECE] + places[PIECE::PIECE]) // 2 + 1
+    pieces = zip([0, *cuts], [*cuts, len(found)], strict=True)
+    return [vote for start, end in pieces for vote in _votes(found[start:end], texts[:, start:end])]
+
+
+def _votes(found: NDArray[np.integer], texts: NDArray[np.int32]) -> list[Vote]:
+    words = found[found != NO_WORD].tolist()
+    beside = words_beside(words, _packed(texts))
     votes = []
-    for word, column in zip(found, beside.T, strict=True):
+    for word, column in zip(words, beside.T, strict=True):
         names, counts = np.unique(column[column != NO_WORD], return_counts=True)
         order = np.lexsort((names, -counts))
         alternatives = [int(name) for name in names[order] if name != word]

@@ -194,6 +194,9 @@ def test_where_the_speech_goes_on_an_unfinished_word_is_none(arpa):
     assert named(search.best(beginning, weights, goes_on)) == ["SEE", "A"]
     assert search.best(beginning, weights, goes_on).tokens.tolist() == [1, 2, 0, 4, 0, 3]
     assert named(search.best(whole, weights, goes_on)) == ["SEE", "A", "THE"]
+    # So it is for the texts that may have been said.
+    drawn = search.best(3 * beginning, weights, goes_on, keep_all=True).followed.draw(100)
+    assert collections.Counter(sum(word != NO_WORD for word in row) for row in drawn).most_common(1)[0][0] == 2
     # Of what is whole, every sound must be part of a word.
     assert named(search.best(beginning, weights)) != ["SEE", "A"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from w2v_studio.recognition.decoding.word_votes import NO_WORD, count_votes, words_beside
+from w2v_studio.recognition.decoding.word_votes import NO_WORD, PIECE, count_votes, words_beside
 
 
 def distance(first, second):
@@ -47,7 +47,8 @@ def test_votes_are_shares_of_the_texts():
         ],
         np.int32,
     )
-    one, two, three = count_votes([1, 2, 3], texts)
+    found = np.array([1, -1, -1, 2, -1, 3])
+    one, two, three = count_votes(found, texts)
     assert (one.share, one.alternatives) == (1.0, ())
     assert two.share == pytest.approx(2 / 6)
     assert two.alternatives[0] == 5  # twice
@@ -56,8 +57,23 @@ def test_votes_are_shares_of_the_texts():
 
 
 def test_no_words():
-    assert count_votes([], np.full((3, 4), NO_WORD, np.int32)) == []
-    (vote,) = count_votes([2], np.full((3, 4), NO_WORD, np.int32))
+    nobody = np.full((3, 4), NO_WORD, np.int32)
+    assert count_votes(nobody[0], nobody) == []
+    assert count_votes(nobody[0, :0], nobody[:, :0]) == []
+    (vote,) = count_votes(np.array([-1, 2, -1, -1]), nobody)
     assert (vote.share, vote.alternatives) == (0.0, ())
-    (vote,) = count_votes([2], np.zeros((3, 0), np.int32))
-    assert (vote.share, vote.alternatives) == (0.0, ())
+
+
+@pytest.mark.parametrize("count", [PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, 517])
+def test_long_texts_are_laid_beside_one_another_piece_by_piece(count):
+    rng = np.random.default_rng(count)
+    found = np.full(8 * count, NO_WORD, np.int32)
+    found[3::8] = rng.integers(0, 50, count)
+    # Texts whose words come a little sooner or later, some of them other ones.
+    texts = np.full((20, len(found)), NO_WORD, np.int32)
+    places = 3 + 8 * np.arange(count) + rng.integers(-2, 3, (20, count))
+    said = np.where(rng.random((20, count)) < 0.2, 50 + rng.integers(0, 3, (20, count)), found[3::8])
+    np.put_along_axis(texts, places, said, axis=1)
+    votes = count_votes(found, texts)
+    assert [vote.share for vote in votes] == pytest.approx((said == found[3::8]).mean(axis=0).tolist())
+    assert all(set(vote.alternatives) <= {50, 51, 52} for vote in votes)

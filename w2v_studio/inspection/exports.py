@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.text.vocabulary import Vocabulary
 from w2v_studio.inspection.clip import STRIDE_SAMPLES, Clip, Page
 from w2v_studio.inspection.requests import CodesAnswer, Letters, MaskedAnswer
+from w2v_studio.transcripts.json_line import word_object
 
 STRIDE_S = 0.02
 
@@ -74,7 +75,7 @@ def as_json(analysis: Analysis) -> str:
         "code_perplexity": usage.code_perplexity,
         "prob_perplexity": usage.prob_perplexity,
         "pair_perplexity": usage.pair_perplexity,
-        "words": [asdict(word) for word in analysis.codes.letters.words],
+        "words": [word_object(word) for word in analysis.codes.letters.words],
     }
     if analysis.codes.letters.phones:
         content["phones"] = [
@@ -83,7 +84,7 @@ def as_json(analysis: Analysis) -> str:
         ]
     if analysis.masked is not None:
         content["mask_seed"] = analysis.mask_seed
-        content["words_under_mask"] = [asdict(word) for word in analysis.masked.letters.words]
+        content["words_under_mask"] = [word_object(word) for word in analysis.masked.letters.words]
     content["frames"] = frame_rows(analysis)
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 

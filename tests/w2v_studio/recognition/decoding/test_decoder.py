@@ -130,7 +130,7 @@ def test_defaults_that_cannot_be_used_are_refused(bundle, content):
 
 def test_defaults_are_read_as_written_and_unknown_ones_ignored(tmp_path):
     assert read_defaults(tmp_path) == DecodingDefaults()
-    wanted = DecodingDefaults(0.4, 0.7, 2.0, -9.0, 64, False, 1.5, 0.25, 0.3, (-1.0, -2.5), "somewhere")
+    wanted = DecodingDefaults(0.4, 0.7, 2.0, -9.0, 64, False, 1.5, 0.75, 0.25, 0.3, (-1.0, -2.5), "somewhere")
     write_defaults(tmp_path, wanted)
     assert read_defaults(tmp_path) == wanted
     (tmp_path / "decoding.json").write_text('{"lm_weight": 2, "later": true}')

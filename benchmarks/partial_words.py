@@ -1,7 +1,7 @@
 """How good, how steady and how dear live words are before they are final: greedy against the language model.
 
     uv run python -m benchmarks.partial_words MANIFEST [--bundle NAME_OR_FOLDER] [--every N] [--beams 8 32 128]
-        [--distances 320 640]
+        [--distances 320 640] [--confidences 0 0.5]
 
 Each recording is fed to live recognition in chunks of 0.1 s, with silence before and behind, once for each way of
 making partial texts; final texts are made in the same way each time. Hop and window do not follow the machine, so that
@@ -82,6 +82,10 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take each n-th recording")
     parser.add_argument("--beams", type=int, nargs="+", default=[8, 32, 128])
     parser.add_argument("--distances", type=int, nargs="+", default=[320], help="commit distances, ms")
+    usual = LiveSettings().commit_confidence
+    parser.add_argument(
+        "--confidences", type=float, nargs="+", default=[usual], help="of words that need not wait (0: none waits)"
+    )
     options = parser.parse_args()
     recognizer = Recognizer(find_bundle(options.bundle) if options.bundle else default_bundle(), "cpu", threads=1)
     recognizer.warm_up()
@@ -94,13 +98,13 @@ def main() -> None:
     ways |= {f"language model, beam {beam}": DecodingSettings("lm", beam_width=beam) for beam in options.beams}
     print(f"{bundle.card.name}, {len(clips)} recordings, {seconds:.0f} s with silence\n")
     print(
-        "| partial words | commit distance | WER of the last ones shown | WER final | words taken back for a final one "
-        "| settled words that the final text changes | load |"
+        "| partial words | commit distance, confidence | WER of the last ones shown | WER final "
+        "| words taken back for a final one | settled words that the final text changes | load |"
     )
     print("|---|---|---|---|---|---|---|")
-    for (name, settings), distance in itertools.product(ways.items(), options.distances):
+    for (name, settings), distance, sure in itertools.product(ways.items(), options.distances, options.confidences):
         decoders = LiveDecoders(final, build_decoder(bundle, settings))
-        steady = LiveSettings(adaptive_hop=False, commit_distance_ms=distance)
+        steady = LiveSettings(adaptive_hop=False, commit_distance_ms=distance, commit_confidence=sure)
         live = LiveRecognizer(recognizer, VoiceActivity(), steady, decoders=decoders)
         heard, began = Heard(), time.process_time()
         for sound in sounds:
@@ -110,7 +114,7 @@ def main() -> None:
         shown, settled = (error_rates(zip(said, texts, strict=True)).wer for texts in (heard.partial, heard.final))
         words = sum(len(text.split()) for text in heard.final)
         print(
-            f"| {name} | {distance} ms | {shown:.1%} | {settled:.1%} | {heard.revised / max(words, 1):.2f} "
+            f"| {name} | {distance} ms, {sure:g} | {shown:.1%} | {settled:.1%} | {heard.revised / max(words, 1):.2f} "
             f"| {heard.broken / max(heard.settled, 1):.1%} of {heard.settled} | {load:.3f} |",
             flush=True,
         )

@@ -26,11 +26,11 @@ class LiveSettings:
     """A word is committed only when it ended this long before the newest audio. The smallest of 160 to 2000 ms whose
     committed words have no more errors than the final text's is 160; 320 lets the final text change fewer of them
     (benchmarks/recognition.py --sweep: 30 of 248 segments, 23 at 640 ms, half a second later)."""
-    commit_confidence: float = 0.5
+    commit_confidence: float = 0.6
     """A word that is less sure waits for `commit_patience_ms`, where confidences are measured ones. On 14 sentences the
-    final text then changed 12 % of the committed words instead of 16 %, and the last words shown before it were 25.6
-    instead of 28.2 % wrong (23.9 % final); 0.61 instead of 0.42 words were taken back for a final one. With 0.6 and
-    1500 ms it was 11 %, 25.2 % and 0.75 (benchmarks/partial_words.py)."""
+    final text then changed 15 % of the committed words instead of 19 %, and the last words shown before it were 25.4
+    instead of 27.4 % wrong (23.5 % final); 0.64 instead of 0.49 words were taken back for a final one, 2.34 without any
+    rule (benchmarks/partial_words.py)."""
     commit_patience_ms: int = 1000
     speech_on: float = 0.5
     speech_off: float = 0.35

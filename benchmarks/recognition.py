@@ -3,7 +3,7 @@
     uv run python benchmarks/recognition.py [--quick] [--speech SPEECH] [--bundles FOLDER] [--only ROW ...] [--sweep]
 
 Real recordings (kept-out digits joined with pauses, sentences of LibriSpeech) are played on a clock on which a second
-of sound takes a second and computing takes its time (live_replay.py). Words are those of the bundled tiny-en; rows of
+of sound takes a second and computing takes its time (live_replay.py). Words are those of the default bundle; rows of
 `small` and `base` take the time of a bundle of that size with random weights, on the same frames. Both sides are
 measured in turn on the same sound, weights and threads; a ratio is that of medians. `--sweep` prints what the commit
 distance does instead.

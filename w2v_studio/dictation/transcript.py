@@ -186,20 +186,23 @@ class TranscriptEditor(QTextEdit):
         """With the other words that the one there may be."""
         by_keys = event.reason() == QContextMenuEvent.Reason.Keyboard
         cursor = self.textCursor() if by_keys else self.cursorForPosition(event.pos())
-        self.menu_at(cursor).popup(self.mapToGlobal(self.cursorRect(cursor).bottomLeft()))
+        self._open_menu(cursor)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Alt and the arrow down open the choices of the word at the cursor."""
         # Arrows may count as keys of the keypad.
         modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
         if event.key() == Qt.Key.Key_Down and modifiers == Qt.KeyboardModifier.AltModifier:
-            cursor = self.textCursor()
-            menu = self.menu_at(cursor)
-            if choices_at(cursor):
+            menu = self._open_menu(self.textCursor())
+            if choices_at(self.textCursor()):
                 menu.setActiveAction(menu.actions()[0])
-            menu.popup(self.mapToGlobal(self.cursorRect(cursor).bottomLeft()))
         else:
             super().keyPressEvent(event)
+
+    def _open_menu(self, cursor: QTextCursor) -> QMenu:
+        menu = self.menu_at(cursor)
+        menu.popup(self.mapToGlobal(self.cursorRect(cursor).bottomLeft()))
+        return menu
 
     def _show(self, paragraph: Paragraph, written: Written | None, stage: TextStage) -> None:
         """Add a paragraph at the end, unless there is nothing to show of it."""

@@ -1,8 +1,8 @@
 """Which words of the running segment are certain enough to never change again on the screen.
 
 A word is committed when two successive decodes give it at the same place in the row of words, and it ended at least
-the commit distance before the newest audio; one that is not sure has to wait for some seconds, as the words behind it
-may yet tell. Nothing but blanks and separators can lie between its end and that edge
+the commit distance before the newest audio; one that is not sure has to wait longer, as the words behind it may yet
+tell. Nothing but blanks and separators can lie between its end and that edge
 or the next word, so it is also complete. Committed words are matched against each new decode by time and by text, as
 the words' times move by a few frames from decode to decode and the window slides away beneath them.
 """

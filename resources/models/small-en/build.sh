@@ -3,7 +3,7 @@
 #
 #   resources/models/small-en/build.sh SPEECH TEXT OUT [tiny|small]
 #
-# tiny is the shipped network (10.2 million weights at the end, some eight hours on two CPU cores), small one of wider
+# tiny is the shipped network (10.2 million weights at the end, some ten hours on two CPU cores), small one of wider
 # layers (10.7 million, for a GPU; not run by us). Stages that are complete are not repeated, an interrupted one goes on where it was.
 # PROCESSES=2 (one a core, or one a GPU) spreads the long stages over that many.
 

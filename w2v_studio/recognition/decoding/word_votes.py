@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-NO_WORD = -1
+from w2v_studio.recognition.decoding.drawn_texts import NO_WORD
+
 MOST_ALTERNATIVES = 5
 """So many words are told at most that a word may be instead."""
 PIECE = 40

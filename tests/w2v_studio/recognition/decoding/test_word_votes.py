@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from w2v_studio.recognition.decoding.word_votes import NO_WORD, PIECE, count_votes, words_beside
+from w2v_studio.recognition.decoding.drawn_texts import NO_WORD
+from w2v_studio.recognition.decoding.word_votes import PIECE, count_votes, words_beside
 
 
 def distance(first, second):

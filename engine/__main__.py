@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine import events
-from engine.commands import build_lm, check, cut, evaluate, export_hf, import_checkpoint, settings, train
+from engine.commands import adapt_lm, build_lm, check, cut, evaluate, export_hf, import_checkpoint, settings, train
 from engine.commands.usage import UsageError
 from engine.config import ConfigError
 from engine.data.manifest import DataError
 
-COMMANDS = (check, cut, train, evaluate, import_checkpoint, export_hf, build_lm, settings)
+COMMANDS = (check, cut, train, evaluate, import_checkpoint, export_hf, build_lm, adapt_lm, settings)
 """In the order of the help. Each has `add_commands(subparsers)`, which sets `run(arguments) -> exit status`."""
 
 

@@ -176,6 +176,11 @@ class CtcConfig:
         "pronunciations, lines of WORD<tab>P H O N E S: the head learns phones beside letters, for decoding with a "
         "language model; none takes that of the bundle it starts from",
     )
+    adapt_language_model: bool = setting(
+        True,
+        "where the bundle that it starts from finds words by phones with a language model (lm.npz), teach that one the "
+        "words and turns of phrase of the transcripts too",
+    )
     phone_weight: float = setting(1.0, "weight of the phones' loss beside that of the letters, above 0")
     crf_weight: float | None = setting(
         None,

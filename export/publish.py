@@ -16,6 +16,7 @@ from engine import config as configuration
 from engine.config import ConfigError, MaskingConfig, RunConfig
 from engine.events import CHECKPOINT_FOLDER, CONFIG_FILE
 from engine.model.ctc import CtcModel
+from engine.text.ngram.packed import PACKED_MODEL_FILE
 from engine.text.pronunciation import LEXICON_FILES
 from engine.text.vocabulary import Vocabulary, VocabularyError
 from engine.training.checkpoint import (
@@ -89,7 +90,7 @@ def publish(source: Path, out: Path, request: BundleRequest, say: Callable[[str]
             parameters=used_parameters(model),
         )
         vocabulary.save(folder / VOCABULARY_FILE)
-        take_language_model(checkpoint, vocabulary, folder, say)
+        take_language_model(checkpoint, path, vocabulary, folder, say)
         take_lexicon(checkpoint, path, folder, say)
         if request.trainable:
             write_trainable(checkpoint, folder)
@@ -100,9 +101,12 @@ def publish(source: Path, out: Path, request: BundleRequest, say: Callable[[str]
 
 
 def take_language_model(
-    checkpoint: Checkpoint, vocabulary: Vocabulary, folder: Path, say: Callable[[str], None]
+    checkpoint: Checkpoint, path: Path, vocabulary: Vocabulary, folder: Path, say: Callable[[str], None]
 ) -> None:
-    """A model fine-tuned from a bundle keeps its language model and decoding weights, where letters are the same."""
+    """A model fine-tuned from a bundle keeps its language model and decoding weights, where letters are the same.
+
+    If the run has adapted that language model to its transcripts, the checkpoint at `path` lies in its folder.
+    """
     if not checkpoint.config.ctc.checkpoint:
         return
     start = Path(checkpoint.config.ctc.checkpoint)
@@ -117,10 +121,15 @@ def take_language_model(
     if _phones_of(start) != checkpoint.phones:
         say(f"leaving the language model of {start}, which goes with other phones than this model's")
         return
-    say(f"taking the language model of {start}")
-    for path in (language_model, *(start / name for name in LEXICON_FILES), start / DECODING_FILE):
-        if path.is_file() and not path.is_symlink():
-            shutil.copyfile(path, folder / path.name)
+    adapted = path.parent.parent / PACKED_MODEL_FILE
+    if path.parent.name == CHECKPOINT_FOLDER and adapted.is_file():
+        language_model = adapted
+        say(f"taking the language model of {start}, adapted to the transcripts")
+    else:
+        say(f"taking the language model of {start}")
+    for file in (language_model, *(start / name for name in LEXICON_FILES), start / DECODING_FILE):
+        if file.is_file() and not file.is_symlink():
+            shutil.copyfile(file, folder / file.name)
 
 
 def take_lexicon(checkpoint: Checkpoint, path: Path, folder: Path, say: Callable[[str], None]) -> None:

@@ -24,6 +24,8 @@ from engine.events import PROTOCOL_VERSION, Evaluation, Failed, Finished, Starte
 from engine.model.ctc import CtcModel
 from engine.model.pretraining import PretrainingModel
 from engine.model.spectra import SpectraModel
+from engine.text.ngram.adaptation import adapted, sentence_mark
+from engine.text.ngram.packed import PACKED_MODEL_FILE, PackedModelError, read_marks, read_packed, write_packed
 from engine.text.pronunciation import LEXICON_FILES, LexiconError, Pronunciations, lexicon_file
 from engine.text.vocabulary import Vocabulary, VocabularyError
 from engine.training.checkpoint import (
@@ -284,6 +286,8 @@ def run_training(
         warnings.append(selection.warning)
         if objective.pronunciations is not None:
             warnings.append(_learn_words(objective.pronunciations, selection, folder, world))
+            if world.is_first and run.ctc.adapt_language_model:
+                warnings.append(_learn_phrases(run, selection, folder))
         if isinstance(objective, Finetuning) and run.ctc.crf_weight:
             # A resumed run has counted its own already. Of streamed shards those of the first epoch say enough.
             new = selection.of_epoch(0) if resumed is None or objective.phone_counts is None else ()
@@ -350,6 +354,29 @@ def _learn_words(pronunciations: Pronunciations, selection: Selection, folder: R
         return ""
     some = ", ".join(added[:5]) + (", ..." if len(added) > 5 else "")
     return f"{len(added):,} words that the lexicon lacks are pronounced by rules: {some}"
+
+
+def _learn_phrases(run: RunConfig, selection: Selection, folder: RunFolder) -> str:
+    """Adapt the language model of the bundle that the run starts from to the transcripts, into the run's folder.
+
+    A sentence about it. Sentences that it knows from an earlier run, and shards that are streamed, teach it nothing.
+    """
+    out = folder.path / PACKED_MODEL_FILE
+    given = Path(run.ctc.checkpoint or "") / PACKED_MODEL_FILE
+    if run.ctc.checkpoint is None or out.exists() or not given.is_file():
+        return ""
+    said = [clip.transcript.split() for group in selection.groups for clip in group]
+    try:
+        known = read_marks(given)
+        new = [sentence for sentence in said if sentence and sentence_mark(sentence) not in known]
+        if not new:
+            return ""
+        words, levels = read_packed(given)
+        marks = known.union(map(sentence_mark, new))
+        write_packed(out, adapted(words, levels, new), marks)
+    except PackedModelError as error:
+        return f"the language model is not adapted: {error}"
+    return f"the language model learns {sum(map(len, new)):,} words of the transcripts too (ctc.adapt_language_model)"
 
 
 def evaluate_checkpoint(

@@ -267,17 +267,26 @@ def test_a_bundle_to_go_on_from(tmp_path):
     assert (bundle / "trainable.pt").stat().st_size < 0.2 * (tmp_path / "small.pt").stat().st_size
     # Letters of another model: its words would be spelled wrongly.
     Vocabulary(("<pad>", "|", "A"), 0, "|").save(before / "vocab.json")
-    other = tmp_path / "other"
+    other, loose = tmp_path / "other", tmp_path / "small.pt"
     other.mkdir()
-    publishing.take_language_model(checkpoint, VOCABULARY, other, print)
+    publishing.take_language_model(checkpoint, loose, VOCABULARY, other, print)
     assert list(other.iterdir()) == []
     # Phones of another model: its words would sound wrong.
     VOCABULARY.save(before / "vocab.json")
     (before / "bundle.json").write_text('{"phones": ["AH", "T"]}')
-    publishing.take_language_model(checkpoint, VOCABULARY, other, print)
+    publishing.take_language_model(checkpoint, loose, VOCABULARY, other, print)
     assert list(other.iterdir()) == []
-    publishing.take_language_model(replace(checkpoint, phones=("AH", "T")), VOCABULARY, other, print)
+    phones = replace(checkpoint, phones=("AH", "T"))
+    publishing.take_language_model(phones, loose, VOCABULARY, other, print)
     assert len(list(other.iterdir())) == 3
+    # What the run has adapted itself comes before that of the bundle.
+    (before / "lm.npz").write_bytes(b"the bundle's")
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    (tmp_path / "run/lm.npz").write_bytes(b"the run's")
+    publishing.take_language_model(phones, loose, VOCABULARY, other, print)
+    assert (other / "lm.npz").read_bytes() == b"the bundle's"
+    publishing.take_language_model(phones, tmp_path / "run/checkpoints/best.pt", VOCABULARY, other, print)
+    assert (other / "lm.npz").read_bytes() == b"the run's"
 
 
 def test_phones_stand_in_the_card_and_behind_the_letters(tmp_path):

@@ -5,6 +5,7 @@ words                 UTF-8, a line each: <unk>, <s>, </s> and all others
 2.steps, 2.leaps      their last words by number, rising behind each beginning: lower 8 bits and the others of how much
 2.log_probs           codes of decimal logarithms (2-grams,), their values in 2.log_prob_values; 1.log_probs in full
 2.backoffs            the same; the longest n-grams have none
+marks                 numbers of the sentences that it was adapted to (adaptation.sentence_mark), if any
 
 Codes are the quantiles of what they stand for: 256 values for each length, as in KenLM (Heafield 2011, "quantization").
 """
@@ -12,10 +13,10 @@ Codes are the quantiles of what they stand for: 256 values for each length, as i
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,13 @@ from numpy.typing import NDArray
 from engine.text.ngram.backoff_model import BackoffModel
 
 SUFFIX = ".npz"
+PACKED_MODEL_FILE = "lm.npz"
+"""Its name in a bundle, and in the folder of a run that has adapted one."""
 FORMAT = 1
 CODES = 256
 MOST_BYTES = 2_000_000_000
+
+T = TypeVar("T")
 
 
 class PackedModelError(ValueError):
@@ -42,8 +47,8 @@ class Level:
     backoff: NDArray[np.float32]
 
 
-def write_packed(path: Path, model: BackoffModel) -> None:
-    """Write `model`, whole or not at all."""
+def write_packed(path: Path, model: BackoffModel, marks: Iterable[int] = ()) -> None:
+    """Write `model`, whole or not at all, with `marks` of the sentences that it was adapted to."""
     arrays: dict[str, NDArray[Any]] = {
         "format": np.array(FORMAT),
         "words": np.frombuffer("\n".join(model.words).encode(), np.uint8),
@@ -62,6 +67,8 @@ def write_packed(path: Path, model: BackoffModel) -> None:
         for name, values in (("log_prob", grams.log_prob), ("backoff", grams.backoff)):
             if name == "log_prob" or length < model.order:
                 arrays[f"{length}.{name}s"], arrays[f"{length}.{name}_values"] = _coded(values)
+    if kept := sorted(marks):
+        arrays["marks"] = np.array(kept, np.int64)
     part = path.with_name(path.name + ".tmp")
     with part.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
@@ -70,13 +77,23 @@ def write_packed(path: Path, model: BackoffModel) -> None:
 
 def read_packed(path: Path) -> tuple[list[str], list[Level]]:
     """The words, and the n-grams of each length. Raises PackedModelError, OSError."""
+    return _read(path, _levels)
+
+
+def read_marks(path: Path) -> set[int]:
+    """Marks of the sentences that a model was adapted to. Raises PackedModelError, OSError."""
+    return set(_read(path, lambda file: file["marks"].astype(np.int64).tolist() if "marks" in file else []))
+
+
+def _read(path: Path, take: Callable[[Mapping[str, NDArray[Any]]], T]) -> T:
+    """What `take` makes of the arrays of a file."""
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
         if size > MOST_BYTES:
             raise PackedModelError(f"{path} would take {size / 1e9:.1f} GB")
         with np.load(path, allow_pickle=False) as file:
-            return _levels(file)
+            return take(file)
     except (PackedModelError, OSError):
         raise
     except Exception as error:  # zipfile, zlib and NumPy's reader of headers raise many kinds

@@ -5,11 +5,12 @@
 #
 # tiny is the shipped network (10.2 million weights at the end, some ten hours on two CPU cores), small one of wider
 # layers (10.7 million, for a GPU; not run by us). Stages that are complete are not repeated, an interrupted one goes on where it was.
-# PROCESSES=2 (one a core, or one a GPU) spreads the long stages over that many.
+# PROCESSES=2 (one a core, or one a GPU) spreads the long stages over that many. UPDATES=20 ends each stage after so many:
+# the model hears nothing then, but all of the way is gone in minutes, which tells whether it can be gone.
 
 set -euo pipefail
 if [[ $# -lt 3 || $# -gt 4 ]]; then
-    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 speech=$(realpath "$1") text=$(realpath "$2") out=$(realpath -m "$3") size=${4:-tiny}
@@ -34,7 +35,7 @@ stage() {
     elif [[ -f $run/config.json ]]; then
         engine resume "$run"
     else
-        engine "$@" --out "$run"
+        engine "$@" ${UPDATES:+--set loop.updates="$UPDATES"} --out "$run"
     fi
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 from engine.__main__ import main as engine
 from engine.text.ngram.packed import PackedModelError, read_packed
-from w2v_studio.recognition.decoding.ngram_states import NgramStates
+from w2v_studio.recognition.decoding.ngram_file import read_ngrams
 from w2v_studio.recognition.decoding.settings import DecodingError
 
 
@@ -54,7 +54,7 @@ def test_it_has_the_n_grams_of_the_arpa_file(files):
 
 def test_it_is_smaller_and_scores_alike(files):
     assert (files / "lm.npz").stat().st_size < 0.25 * (files / "lm.arpa").stat().st_size
-    packed, plain = NgramStates(files / "lm.npz"), NgramStates(files / "lm.arpa")
+    packed, plain = read_ngrams(files / "lm.npz"), read_ngrams(files / "lm.arpa")
     assert (packed.nodes, packed.order) == (plain.nodes, plain.order)
     rng = np.random.default_rng(2)
     names = [*plain.words, "UNHEARD"]
@@ -93,7 +93,7 @@ def test_damaged_models_are_refused(files, tmp_path, name, change):
     with pytest.raises(PackedModelError):
         read_packed(tmp_path / "lm.npz")
     with pytest.raises(DecodingError):
-        NgramStates(tmp_path / "lm.npz")
+        read_ngrams(tmp_path / "lm.npz")
 
 
 def test_other_files_are_refused(files, tmp_path):
@@ -103,9 +103,9 @@ def test_other_files_are_refused(files, tmp_path):
     np.savez(tmp_path / "objects.npz", format=np.array(1), words=np.array([{}], dtype=object))
     for name in ("torn", "text", "other", "objects"):
         with pytest.raises(DecodingError, match=r"cannot be read as a language model"):
-            NgramStates(tmp_path / f"{name}.npz")
+            read_ngrams(tmp_path / f"{name}.npz")
     with pytest.raises(DecodingError, match="there is no language model"):
-        NgramStates(tmp_path / "nowhere.npz")
+        read_ngrams(tmp_path / "nowhere.npz")
 
 
 def test_bytes_that_changed_are_noticed(files, tmp_path):
@@ -120,7 +120,7 @@ def test_bytes_that_changed_are_noticed(files, tmp_path):
         torn[place : place + 4] = bytes(255 - byte for byte in torn[place : place + 4])
         (tmp_path / "lm.npz").write_bytes(torn)
         with pytest.raises(DecodingError):
-            NgramStates(tmp_path / "lm.npz")
+            read_ngrams(tmp_path / "lm.npz")
 
 
 def test_absurd_sizes_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):

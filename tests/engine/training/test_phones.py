@@ -12,6 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from engine import config as configuration
+from engine.__main__ import main as engine
 from engine.config import RunConfig
 from engine.data.audio import AudioCache
 from engine.data.batches import FinetuningCollator
@@ -19,6 +20,8 @@ from engine.data.examples import plan_examples
 from engine.data.manifest import read_manifest
 from engine.events import CONFIG_FILE, Evaluation, Failed, Finished, Warned
 from engine.text.error_rate import error_rates
+from engine.text.ngram.adaptation import sentence_mark
+from engine.text.ngram.packed import read_marks, read_packed
 from engine.text.pronunciation import Pronunciations
 from engine.training.checkpoint import Checkpoint, build_ctc_model, find_checkpoint, letters_alone, load_checkpoint
 from engine.training.session import Learner, build_learner, evaluate_checkpoint
@@ -137,6 +140,43 @@ def test_a_bundle_hands_its_lexicon_on_and_other_formats_take_the_letters(
     with torch.no_grad():
         whole, part = (build_ctc_model(each).eval()(waveform)[0] for each in (first, alone))
     assert torch.equal(whole[..., :32], part)
+
+
+def test_a_run_teaches_the_language_model_of_its_bundle(
+    corpus: Path, tmp_path: Path, small_run: Build, train: Train, told: Told, lexicon: Path
+) -> None:
+    from engine.training.checkpoint import save_checkpoint
+
+    train(small_run("finetune", f"ctc.lexicon={lexicon}", "loop.updates=2"), tmp_path / "run")
+    first = load_checkpoint(tmp_path / "run/checkpoints/step-00000002.pt")
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    save_checkpoint(dataclasses.replace(without_training(first), model=first.model), bundle / "trainable.pt")
+    (bundle / "lexicon.txt").write_text(LEXICON)
+    (tmp_path / "text.txt").write_text("EE TT AA\nOO EE\n")
+    text, model = tmp_path / "text.txt", bundle / "lm.npz"
+    assert engine(["build-lm", str(text), "--prune", "0", "--out", str(model)]) == 0
+    before, run = model.read_bytes(), small_run("finetune", f"ctc.checkpoint={bundle}", "loop.updates=2")
+    assert isinstance(train(run, tmp_path / "second"), Finished)
+    assert model.read_bytes() == before
+    words, _ = read_packed(tmp_path / "second/lm.npz")
+    sentences = {tuple(clip.transcript.split()) for clip in read_manifest(corpus / "train.tsv")}
+    assert "NN" in {word for sentence in sentences for word in sentence} - set(read_packed(model)[0])
+    assert {word for sentence in sentences for word in sentence} <= set(words)
+    assert read_marks(tmp_path / "second/lm.npz") == set(map(sentence_mark, sentences))
+    assert any("the language model learns" in event.message for event in told(tmp_path / "second", Warned))
+    # What it knows already is not learned twice, nor what is not wanted.
+    model.write_bytes((tmp_path / "second/lm.npz").read_bytes())
+    assert isinstance(train(run, tmp_path / "third"), Finished)
+    unwanted = small_run("finetune", f"ctc.checkpoint={bundle}", "loop.updates=2", "ctc.adapt_language_model=false")
+    model.write_bytes(before)
+    assert isinstance(train(unwanted, tmp_path / "fourth"), Finished)
+    assert not (tmp_path / "third/lm.npz").exists()
+    assert not (tmp_path / "fourth/lm.npz").exists()
+    # A damaged one is told, and the run goes on.
+    model.write_bytes(before[:-200])
+    assert isinstance(train(run, tmp_path / "fifth"), Finished)
+    assert any("the language model is not adapted" in event.message for event in told(tmp_path / "fifth", Warned))
 
 
 def test_a_lexicon_that_is_not_there_is_named(tmp_path: Path, small_run: Build, train: Train) -> None:

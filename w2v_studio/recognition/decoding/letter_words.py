@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from engine.text.ctc import words_of_path
 from engine.text.ngram.corpus import SPECIAL_WORDS
 from engine.text.ngram.corpus import UNKNOWN as UNKNOWN_NUMBER
+from engine.text.ngram.ngram_states import LN_10
 from engine.text.ngram.packed import SUFFIX
 from engine.text.vocabulary import Vocabulary
 from w2v_studio.recognition.decoding import flashlight_text
 from w2v_studio.recognition.decoding.bundle_files import DecodingDefaults
 from w2v_studio.recognition.decoding.emissions import IMPOSSIBLE, Emissions, emissions
 from w2v_studio.recognition.decoding.lexicon import Spellings, arpa_words, read_lexicon, spell_words
-from w2v_studio.recognition.decoding.ngram_states import LN_10
 from w2v_studio.recognition.decoding.prefix_beam import BEAM_THRESHOLD
 from w2v_studio.recognition.decoding.settings import DecodingError
 from w2v_studio.recognition.decoding.spans import Span

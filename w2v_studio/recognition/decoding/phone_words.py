@@ -15,7 +15,7 @@ from w2v_studio.recognition.decoding.bundle_files import DecodingDefaults
 from w2v_studio.recognition.decoding.drawn_texts import NO_WORD
 from w2v_studio.recognition.decoding.emissions import emissions, mean_of_runs
 from w2v_studio.recognition.decoding.lexicon import read_lexicon
-from w2v_studio.recognition.decoding.ngram_states import NgramStates
+from w2v_studio.recognition.decoding.ngram_file import read_ngrams
 from w2v_studio.recognition.decoding.settings import Hotword
 from w2v_studio.recognition.decoding.spans import Span
 from w2v_studio.recognition.decoding.spoken_hotwords import SpokenHotword, spoken_hotwords
@@ -41,7 +41,7 @@ class PhoneWords:
     ) -> None:
         self._phones = phones
         spellings = read_lexicon(lexicon, phones)
-        model = NgramStates(language_model)
+        model = read_ngrams(language_model)
         self._spellings = spellings
         self._names = [*spellings]
         ways, lifts = [*spellings.values()], [0.0] * len(spellings)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.text.ngram.ngram_states import NgramStates
 from w2v_studio.recognition.decoding.drawn_texts import NO_WORD, Arrivals, Followed, Places
 from w2v_studio.recognition.decoding.emissions import IMPOSSIBLE
-from w2v_studio.recognition.decoding.ngram_states import NgramStates
 from w2v_studio.recognition.decoding.word_tree import WordTree
 
 THRESHOLD = 15.0

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from engine.__main__ import main as engine
+from engine.text.ngram.ngram_states import LN_10
 from w2v_studio.recognition.decoding.drawn_texts import NO_WORD
 from w2v_studio.recognition.decoding.emissions import IMPOSSIBLE
-from w2v_studio.recognition.decoding.ngram_states import LN_10, NgramStates
+from w2v_studio.recognition.decoding.ngram_file import read_ngrams
 from w2v_studio.recognition.decoding.settings import DecodingError
 from w2v_studio.recognition.decoding.word_search import SearchWeights, Surroundings, WordSearch
 from w2v_studio.recognition.decoding.word_tree import WordTree
@@ -112,7 +113,7 @@ def likeliest(scores, definition, weights, most=4):
 def test_it_finds_the_likeliest_of_all_texts(arpa, seed, sharpness):
     scores = random_scores(seed, sharpness=sharpness)
     weights = SearchWeights(beam=2000, lm_weight=0.7, word_score=1.0)
-    spoken = search_with(NgramStates(arpa)).best(scores, weights)
+    spoken = search_with(read_ngrams(arpa)).best(scores, weights)
     text = tuple(list(WORDS)[word] for word in spoken.words if word != NO_WORD)
     found = likeliest(scores, ArpaFile(gzip.decompress(arpa.read_bytes()).decode()), weights)
     # Where texts go the same way from a frame on, only the likeliest until then is kept.
@@ -130,7 +131,7 @@ def test_it_finds_the_likeliest_of_all_texts(arpa, seed, sharpness):
 @pytest.mark.parametrize("before", [("SEE", "THE"), ("ALL",), ("SEE", "ALL", "A")])
 def test_words_said_before_count(arpa, seed, before):
     scores, weights = random_scores(seed, sharpness=4.0), SearchWeights(beam=2000, lm_weight=2.0, word_score=1.0)
-    model, definition = NgramStates(arpa), ArpaFile(gzip.decompress(arpa.read_bytes()).decode())
+    model, definition = read_ngrams(arpa), ArpaFile(gzip.decompress(arpa.read_bytes()).decode())
 
     class Behind:
         """Prices of what is said behind `before`."""
@@ -152,7 +153,7 @@ def test_words_said_before_count(arpa, seed, before):
 @pytest.mark.parametrize("sharpness", [1.0, 2.0])
 def test_texts_are_drawn_as_often_as_they_are_likely(arpa, seed, sharpness):
     scores, weights = random_scores(seed, frames=6, sharpness=sharpness), SearchWeights(5000, 0.7, 0.5)
-    spoken = search_with(NgramStates(arpa)).best(scores, weights, keep_all=True)
+    spoken = search_with(read_ngrams(arpa)).best(scores, weights, keep_all=True)
     drawn = spoken.followed.draw(4000, sharpness=1.0)
     texts = collections.Counter(tuple(list(WORDS)[word] for word in row if word != NO_WORD) for row in drawn)
     found = likeliest(scores, ArpaFile(gzip.decompress(arpa.read_bytes()).decode()), weights)
@@ -165,7 +166,7 @@ def test_texts_are_drawn_as_often_as_they_are_likely(arpa, seed, sharpness):
 
 
 def test_what_is_followed_is_not_needed_for_the_best(arpa):
-    search, scores, weights = search_with(NgramStates(arpa)), random_scores(2, frames=30), SearchWeights(20, 0.7, 0.5)
+    search, scores, weights = search_with(read_ngrams(arpa)), random_scores(2, frames=30), SearchWeights(20, 0.7, 0.5)
     with_all, without = search.best(scores, weights, keep_all=True), search.best(scores, weights)
     assert without.followed is None
     assert with_all.words.tolist() == without.words.tolist()
@@ -188,7 +189,7 @@ def named(spoken):
 
 
 def test_where_the_speech_goes_on_an_unfinished_word_is_none(arpa):
-    search, weights = search_with(NgramStates(arpa)), SearchWeights(50, 0.5, 0.0)
+    search, weights = search_with(read_ngrams(arpa)), SearchWeights(50, 0.5, 0.0)
     beginning, whole = sure_of([1, 2, 0, 4, 0, 3]), sure_of([1, 2, 0, 4, 0, 3, 4])
     goes_on = Surroundings(is_whole=False)
     assert named(search.best(beginning, weights, goes_on)) == ["SEE", "A"]
@@ -202,7 +203,7 @@ def test_where_the_speech_goes_on_an_unfinished_word_is_none(arpa):
 
 
 def test_the_last_sound_of_the_word_before_may_go_on(arpa):
-    model = NgramStates(arpa)
+    model = read_ngrams(arpa)
     search, weights = search_with(model), SearchWeights(50, 0.5, 0.0)
     scores = sure_of([2, 2, 0, 4])
     see = (model.word("SEE"),)
@@ -218,28 +219,28 @@ def test_the_last_sound_of_a_word_may_go_on(arpa):
     scores = np.full((6, TOKENS), -9.0, np.float32)
     for frame, token in enumerate([1, 2, 2, 2, 0, 4]):
         scores[frame, token] = -0.001
-    spoken = search_with(NgramStates(arpa)).best(scores, SearchWeights(50, 0.5, 0.0))
+    spoken = search_with(read_ngrams(arpa)).best(scores, SearchWeights(50, 0.5, 0.0))
     assert spoken.tokens.tolist() == [1, 2, 2, 2, 0, 4]
     assert [frame for frame, word in enumerate(spoken.words) if word != NO_WORD] == [1, 5]
 
 
 def test_a_narrow_beam_still_gives_words(arpa):
-    spoken = search_with(NgramStates(arpa)).best(random_scores(1, frames=40), SearchWeights(1, 0.5, 0.0))
+    spoken = search_with(read_ngrams(arpa)).best(random_scores(1, frames=40), SearchWeights(1, 0.5, 0.0))
     assert len(spoken.tokens) == 40
     assert spoken.words.max() < len(WORDS)
 
 
 def test_frames_with_nothing_to_follow(arpa):
-    spoken = search_with(NgramStates(arpa)).best(np.full((4, TOKENS), IMPOSSIBLE, np.float32), SearchWeights(9, 0.5, 0))
+    spoken = search_with(read_ngrams(arpa)).best(np.full((4, TOKENS), IMPOSSIBLE, np.float32), SearchWeights(9, 0.5, 0))
     assert spoken.words.tolist() == [NO_WORD] * 4
     assert (
-        search_with(NgramStates(arpa)).best(np.zeros((0, TOKENS), np.float32), SearchWeights(9, 0.5, 0)).words.size == 0
+        search_with(read_ngrams(arpa)).best(np.zeros((0, TOKENS), np.float32), SearchWeights(9, 0.5, 0)).words.size == 0
     )
 
 
 def test_scores_after_any_history_are_those_of_the_definition(arpa):
     definition = ArpaFile(gzip.decompress(arpa.read_bytes()).decode())
-    model = NgramStates(arpa)
+    model = read_ngrams(arpa)
     rng = np.random.default_rng(3)
     names = [*WORDS, "UNHEARD"]
     texts = [tuple(rng.choice(names, 6)) for _ in range(200)]
@@ -254,7 +255,7 @@ def test_scores_after_any_history_are_those_of_the_definition(arpa):
 
 def test_histories_that_leave_nothing_behind_are_one(arpa):
     """A word that no longer n-gram begins with says nothing about what follows: fewer hypotheses to tell apart."""
-    model = NgramStates(arpa)
+    model = read_ngrams(arpa)
     unheard = np.array([model.word("UNHEARD")] * 2, np.int32)
     _, after = model.score(np.array([model.start, 1 + model.word("SEE")], np.int32), unheard)
     assert after.tolist() == [0, 0]
@@ -264,7 +265,7 @@ def test_back_offs_left_out_and_no_unknown_word(tmp_path):
     text = "\\data\\\nngram 1=4\nngram 2=2\n\n\\1-grams:\n-1\t<s>\n-0.5\t</s>\n-0.7\tA\t-0.2\n-0.9\tSEE\n\n"
     text += "\\2-grams:\n-0.1\tA SEE\n-0.3\t<s> A\n\n\\end\\\n"
     (tmp_path / "lm.arpa").write_text(text)
-    model, definition = NgramStates(tmp_path / "lm.arpa"), ArpaFile(text)
+    model, definition = read_ngrams(tmp_path / "lm.arpa"), ArpaFile(text)
     for words in ([], ["A"], ["SEE", "A"], ["A", "SEE", "SEE"], ["A", "UNHEARD", "A"]):
         total, history = 0.0, np.array([model.start], np.int32)
         for word in words:
@@ -291,20 +292,20 @@ def test_back_offs_left_out_and_no_unknown_word(tmp_path):
 def test_files_that_are_no_language_models(tmp_path, text, message):
     (tmp_path / "lm.arpa").write_text(text)
     with pytest.raises(DecodingError, match=message):
-        NgramStates(tmp_path / "lm.arpa")
+        read_ngrams(tmp_path / "lm.arpa")
 
 
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(DecodingError, match="there is no language model"):
-        NgramStates(tmp_path / "lm.arpa")
+        read_ngrams(tmp_path / "lm.arpa")
     (tmp_path / "lm.arpa.gz").write_bytes(gzip.compress(b"\\1-grams:\n-1\tA\n")[:-9])
     with pytest.raises(DecodingError, match="cannot be read"):
-        NgramStates(tmp_path / "lm.arpa.gz")
+        read_ngrams(tmp_path / "lm.arpa.gz")
     packed = bytearray(gzip.compress("".join(f"{place} {place**3}\n" for place in range(500)).encode()))
     packed[200:260] = bytes(60)
     (tmp_path / "lm.arpa.gz").write_bytes(packed)
     with pytest.raises(DecodingError, match="cannot be read"):
-        NgramStates(tmp_path / "lm.arpa.gz")
+        read_ngrams(tmp_path / "lm.arpa.gz")
 
 
 def test_the_tree_has_every_way_once():

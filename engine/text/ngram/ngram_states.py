@@ -6,16 +6,15 @@ history is a node too: the longest end of what was said that the model knows mor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.text.ngram.corpus import BEGIN, END, SPECIAL_WORDS, UNKNOWN
-from engine.text.ngram.packed import SUFFIX, Level, PackedModelError, read_packed
-from w2v_studio.recognition.decoding.arpa_file import read_arpa
-from w2v_studio.recognition.decoding.settings import DecodingError
+from engine.text.ngram.counts import Rows
+from engine.text.ngram.packed import Level
 
 LN_10 = np.log(10)
 UNKNOWN_LOG10 = -100.0
@@ -25,10 +24,9 @@ Nodes = NDArray[np.int32]
 
 
 class NgramStates:
-    """The model of a file that build-lm wrote (.npz), or of an ARPA file (.gz too). Raises DecodingError."""
+    """The n-grams of each length, `levels`, over words called `names`."""
 
-    def __init__(self, path: Path) -> None:
-        names, levels = _read_packed(path) if path.suffix == SUFFIX else read_arpa(path)
+    def __init__(self, names: Sequence[str], levels: Sequence[Level]) -> None:
         self.words = {name: place for place, name in enumerate(names)}
         log_probs, backoffs = [np.zeros(1, np.float32)], [np.zeros(1, np.float32)]
         keys, begins = [np.zeros(0, np.int64)], [1]
@@ -50,6 +48,7 @@ class NgramStates:
         """The node of the first key."""
         self._log_probs = np.concatenate(log_probs) * np.float32(LN_10)
         self._backoffs = np.concatenate(backoffs) * np.float32(LN_10)
+        self._begins = begins
         self._link(begins[1:])
         self.order, self.nodes = len(levels), len(self._log_probs)
         begin = self.words.get(SPECIAL_WORDS[BEGIN])
@@ -61,19 +60,24 @@ class NgramStates:
 
     def score(self, histories: Nodes, words: NDArray[np.int32]) -> tuple[NDArray[np.float32], Nodes]:
         """Natural log-probability of each of `words` (n,) after its one of `histories` (n,), and the history then."""
-        scores = np.zeros(len(words), np.float32)
-        after = np.zeros(len(words), np.int32)
-        waiting, nodes, wanted = np.arange(len(words)), histories, words
-        while len(waiting):
-            found = self._find(nodes, wanted)
-            known = found >= 0
-            done = waiting[known]
-            scores[done] += self._log_probs[found[known]]
-            after[done] = self._states[found[known]]
-            waiting, nodes, wanted = waiting[~known], nodes[~known], wanted[~known]
-            scores[waiting] += self._backoffs[nodes]
-            nodes = self._suffixes[nodes]
-        return scores, after
+        # What of each history the model may know with the word behind it: all of it, less and less, nothing.
+        ends = np.empty((self.order, len(words)), np.int32)
+        ends[0] = histories
+        for length in range(1, self.order):
+            ends[length] = self._suffixes[ends[length - 1]]
+        found = self._find(ends, words)
+        longest = (found >= 0).argmax(axis=0)
+        nodes = found[longest, np.arange(len(words))]
+        left_behind = np.arange(self.order)[:, None] < longest
+        backoffs = (self._backoffs[ends] * left_behind).sum(axis=0, dtype=np.float32)
+        return self._log_probs[nodes] + backoffs, self._states[nodes]
+
+    def below(self, length: int, rows: Rows, words: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Natural log-probability of each of `words` (n,) after the n-grams `rows` (n,) of `length`, without their
+
+        first words.
+        """
+        return self.score(self._suffixes[self._begins[length - 1] + rows], words.astype(np.int32))[0]
 
     def finish(self, histories: Nodes) -> NDArray[np.float32]:
         """Natural log-probability that a sentence ends after each of `histories`; 0 where the model has no such end."""
@@ -89,7 +93,7 @@ class NgramStates:
             places = np.minimum(self._keys.searchsorted(keys), len(self._keys) - 1)
             found = np.where(self._keys[places] == keys, places + self._first, -1)
         else:
-            found = np.full(len(keys), -1)
+            found = np.full(keys.shape, -1)
         return np.where(nodes == 0, words + 1, found).astype(np.int32)
 
     def _link(self, levels: list[int]) -> None:
@@ -112,12 +116,3 @@ class NgramStates:
             self._suffixes[begin:end] = found
             bare = ~has_more[begin:end]
             self._states[begin:end][bare] = self._states[found[bare]]
-
-
-def _read_packed(path: Path) -> tuple[list[str], list[Level]]:
-    try:
-        return read_packed(path)
-    except FileNotFoundError as error:
-        raise DecodingError(f"there is no language model {path}") from error
-    except (OSError, PackedModelError) as error:
-        raise DecodingError(f"{path} cannot be read as a language model ({error})") from error

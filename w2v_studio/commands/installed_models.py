@@ -1,4 +1,4 @@
-"""`w2v-studio models`: list, add, info, remove, check."""
+"""`w2v-studio models`: list, add, info, teach, remove, check."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from export.bundle import Bundle, BundleError
 from w2v_studio.bundles import broken_bundles, default_bundle, find_bundle, installed_bundles
@@ -17,6 +18,7 @@ from w2v_studio.models.checking import check_bundle
 from w2v_studio.models.facts import model_facts, size_bytes
 from w2v_studio.models.published import published_models
 from w2v_studio.models.removing import remove_bundle
+from w2v_studio.models.teaching import teach_model
 
 
 def run(options: argparse.Namespace) -> int:
@@ -25,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
         "list": list_models,
         "add": add_model,
         "info": print_model,
+        "teach": teach,
         "remove": remove_model,
         "check": check_models,
     }
@@ -96,6 +99,15 @@ def print_model(options: argparse.Namespace) -> int:
         print(json.dumps(as_object(bundle), ensure_ascii=False, indent=1))
         return 0
     print("\n".join(table(model_facts(bundle))))
+    return 0
+
+
+def teach(options: argparse.Namespace) -> int:
+    """Teach a model texts, or its copy among the own ones."""
+    texts = [Path(name) for name in options.texts]
+    taught = teach_model(find_bundle(options.model), texts, lambda line: print(line, file=sys.stderr, flush=True))
+    name = taught.bundle.folder.name
+    print(f"taught {name} {taught.lesson}; use it with --bundle {name}, or choose it in the Dictate screen")
     return 0
 
 

@@ -10,7 +10,7 @@ def add_commands(commands: Any) -> None:
     """Add the command with its own commands to the subparsers."""
     models = commands.add_parser(
         "models",
-        help="list, add, check and remove models",
+        help="list, add, teach, check and remove models",
         description="The models that dictation can use: those shipped, those trained here, and published ones.",
     )
     actions = models.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -40,6 +40,15 @@ def add_commands(commands: Any) -> None:
     info = actions.add_parser("info", help="all about one model")
     info.add_argument("model", metavar="NAME_OR_PATH")
     info.add_argument("--json", action="store_true", help="the whole card as an object")
+    teaching = actions.add_parser(
+        "teach",
+        help="teach a model your words and turns of phrase from texts",
+        description="Teach the language model of a model that finds words by phones, such as small-en, your texts. A "
+        "model that came along is copied among your own first, as NAME-mine, and the copy taught; texts it knows "
+        "count once.",
+    )
+    teaching.add_argument("model", metavar="NAME_OR_PATH")
+    teaching.add_argument("texts", nargs="+", metavar="TEXT", help="UTF-8 text (.txt, .gz, .xz), or a manifest (.tsv)")
     removing = actions.add_parser("remove", help="delete a model that you added or trained")
     removing.add_argument("model", metavar="NAME_OR_PATH")
     removing.add_argument("--yes", action="store_true", help="do not ask")

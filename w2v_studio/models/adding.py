@@ -7,7 +7,6 @@ bundle that opens and runs is moved to its place: a failed or cancelled addition
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,9 +16,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from export.bundle import BUNDLE_FILES, Bundle, BundleError, open_bundle, write_card
+from export.bundle import Bundle, BundleError, open_bundle, write_card
 from w2v_studio.bundles import installed_bundles, own_bundles_folder
 from w2v_studio.models.checking import check_bundle
+from w2v_studio.models.placing import copy_bundle, install
 from w2v_studio.models.sources import ModelSource, find_source, folder_name
 
 Say = Callable[[str], None]
@@ -98,7 +98,7 @@ class ModelAdder:
             say("Checking it on a sample")
             check_bundle(open_bundle(made))
             self._raise_if_cancelled()
-            _install(made, target)
+            install(made, target)
         return open_bundle(target)
 
     @staticmethod
@@ -115,13 +115,7 @@ class ModelAdder:
         """Only the files of a bundle, after a look at them."""
         bundle = open_bundle(folder)
         say(f"Copying {bundle.card.name}")
-        made.mkdir()
-        for file in folder.iterdir():
-            if file.is_file() and not file.is_symlink() and not file.name.startswith("."):
-                shutil.copyfile(file, made / file.name)
-        missing = [name for name in BUNDLE_FILES if not (made / name).is_file()]
-        if missing:
-            raise BundleError(f"{folder} has links instead of files ({', '.join(missing)}): copy the real files first")
+        copy_bundle(bundle, made)
         if name:
             write_card(made, replace(bundle.card, name=name))
 
@@ -190,17 +184,3 @@ def _error_of(lines: Sequence[str]) -> str:
             if line.startswith(program):
                 return line.removeprefix(program)
     return lines[-1] if lines else ""
-
-
-def _install(made: Path, target: Path) -> None:
-    """Put the new bundle in its place; one that was there goes away only after."""
-    if not target.exists():
-        made.rename(target)
-        return
-    old = made.with_name("old")
-    target.rename(old)  # inside the temporary folder, so it goes with it
-    try:
-        made.rename(target)
-    except OSError:
-        old.rename(target)
-        raise

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.text.ngram.teaching import can_be_taught
 from export.bundle import Bundle, BundleError
 from w2v_studio.bundles import broken_bundles, installed_bundles, own_bundles_folder
 from w2v_studio.models.adding import AddRequest, ModelAdder
@@ -29,6 +30,7 @@ from w2v_studio.models.checking import BundleCheck
 from w2v_studio.models.facts import model_facts, size_bytes
 from w2v_studio.models.published import PublishedModel, published_models
 from w2v_studio.models.removing import remove_bundle
+from w2v_studio.models.teaching import Taught
 from w2v_studio.models_dialog.tasks import ModelTasks
 from w2v_studio.theme import GRID_PX, Theme
 from w2v_studio.widgets.buttons import Button
@@ -68,6 +70,11 @@ class ModelsDialog(QDialog):
         self.source.setAccessibleName("Model to add")
         self.use_button = Button(theme, "Dictate with it", "check", "primary")
         self.check_button = Button(theme, "Check")
+        self.teach_button = Button(theme, "Teach it your texts")
+        self.teach_button.setToolTip(
+            "Texts of yours (.txt) tell the language model your words, names and turns of phrase. A model that came "
+            "along is copied among your own first."
+        )
         self.remove_button = Button(theme, "Remove", "clear", "ghost")
         self.add_button = Button(theme, "Add", "plus")
         self.browse_button = Button(theme, "Folder", "folder", "ghost")
@@ -149,6 +156,7 @@ class ModelsDialog(QDialog):
         buttons = QHBoxLayout()
         buttons.addWidget(self.use_button)
         buttons.addWidget(self.check_button)
+        buttons.addWidget(self.teach_button)
         buttons.addStretch(1)
         buttons.addWidget(self.remove_button)
         card.body.addLayout(buttons)
@@ -187,6 +195,7 @@ class ModelsDialog(QDialog):
         self.list.itemDoubleClicked.connect(lambda _item: self._use())
         self.use_button.clicked.connect(self._use)
         self.check_button.clicked.connect(self._check)
+        self.teach_button.clicked.connect(self._teach)
         self.remove_button.clicked.connect(self._remove)
         self.add_button.clicked.connect(lambda: self.add(self.source.text()))
         self.source.returnPressed.connect(lambda: self.add(self.source.text()))
@@ -196,6 +205,7 @@ class ModelsDialog(QDialog):
         self.tasks.progressed.connect(self.progress.setText)
         self.tasks.added.connect(self._show_added)
         self.tasks.checked.connect(self._show_check)
+        self.tasks.taught.connect(self._show_taught)
         self.tasks.failed.connect(lambda sentence: self.notice.say(sentence, "error"))
         self.tasks.cancelled.connect(lambda: self.notice.say("Cancelled; nothing was installed", "info"))
         self.tasks.ended.connect(self._show_busy)
@@ -213,6 +223,16 @@ class ModelsDialog(QDialog):
         if bundle is not None:
             self.tasks.check(bundle)
             self.progress.setText(f"Checking {bundle.card.name}")
+            self._show_busy()
+
+    def _teach(self) -> None:
+        bundle = self.current()
+        chosen, _ = QFileDialog.getOpenFileNames(
+            self, "Texts to teach", str(Path.home()), "Texts (*.txt *.md *.gz *.xz *.tsv);;All files (*)"
+        )
+        if bundle is not None and chosen:
+            self.notice.clear()
+            self.tasks.teach(bundle, [Path(name) for name in chosen])
             self._show_busy()
 
     def _remove(self) -> None:
@@ -259,6 +279,7 @@ class ModelsDialog(QDialog):
         own = bundle is not None and bundle.folder.parent == own_bundles_folder()
         self.use_button.setEnabled(bundle is not None)
         self.check_button.setEnabled(bundle is not None and not busy)
+        self.teach_button.setEnabled(bundle is not None and can_be_taught(bundle.folder) and not busy)
         self.remove_button.setEnabled(own and not busy)
         self.add_button.setEnabled(bool(self.source.text().strip()) and not busy)
         for button in (*self._offers, self.browse_button):
@@ -270,6 +291,11 @@ class ModelsDialog(QDialog):
         self.source.clear()
         self.refresh(bundle.folder)
         self.notice.say(f"{bundle.card.name} is installed", "info")
+        self.models_changed.emit()
+
+    def _show_taught(self, taught: Taught) -> None:
+        self.refresh(taught.bundle.folder)
+        self.notice.say(f"Taught {taught.bundle.card.name} {taught.lesson}. Dictate with it to use them", "info")
         self.models_changed.emit()
 
     def _show_check(self, bundle: Bundle, found: BundleCheck) -> None:

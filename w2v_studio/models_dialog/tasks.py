@@ -1,8 +1,9 @@
-"""What the models window does in the background: adding and checking. Lines of progress come home as signals."""
+"""What the models window does in the background: adding, checking, teaching. Lines of progress come home as signals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
@@ -10,6 +11,7 @@ from export.bundle import Bundle, BundleError
 from w2v_studio.background import Background
 from w2v_studio.models.adding import AddingCancelledError, AddRequest, ModelAdder
 from w2v_studio.models.checking import BundleCheck, check_bundle
+from w2v_studio.models.teaching import teach_model
 
 
 class ModelTasks(QObject):
@@ -20,10 +22,12 @@ class ModelTasks(QObject):
     """Bundle."""
     checked = Signal(object, object)
     """Bundle and BundleCheck."""
+    taught = Signal(object)
+    """Taught."""
     failed = Signal(str)
     cancelled = Signal()
     ended = Signal()
-    """After each of the four above."""
+    """After each of the five above."""
 
     def __init__(self, make_adder: Callable[[], ModelAdder] = ModelAdder, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -46,6 +50,10 @@ class ModelTasks(QObject):
             self.checked.emit(bundle, found)
 
         self._start(lambda: check_bundle(bundle), done)
+
+    def teach(self, bundle: Bundle, texts: Sequence[Path]) -> None:
+        """Teach a model texts."""
+        self._start(lambda: teach_model(bundle, texts, self.progressed.emit), self.taught.emit)
 
     def cancel(self) -> None:
         """Stop adding; `cancelled` follows."""

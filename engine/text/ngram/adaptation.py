@@ -22,8 +22,10 @@ from engine.text.ngram.kneser_ney import NEVER
 from engine.text.ngram.ngram_states import NgramStates
 from engine.text.ngram.packed import Level
 
-PRIORS = (5000.0, 200.0, 50.0, 20.0)
-"""How many words the model before outweighs, for n-grams of one word, two, and so on."""
+PRIORS = (2000.0, 100.0, 30.0, 10.0)
+"""How many words the model before outweighs, for n-grams of one word, two, and so on. With two thirds of a voice's
+sentences as texts, its others (35 of three voices, of the same chapters) had 25.9 % word errors with these, 26.5 % with
+5000, 200, 50 and 20, 27.7 % with 20000, 500, 100 and 50; 27.8 % with the new words alone, 27.9 % without anything."""
 TINY = 1e-9
 
 Sentence = Sequence[str]

@@ -49,7 +49,7 @@ def test_it_knows_the_words_of_the_texts(tmp_path: Path, bundle: Path, capsys: p
     assert main(["adapt-lm", str(bundle), str(notes), "--out", str(bundle)]) == 0
     assert (bundle / "lm.npz").read_bytes() == (out / "lm.npz").read_bytes()
     assert main(["adapt-lm", str(bundle), str(notes), "--out", str(bundle)]) == 2
-    assert "nothing to do" in capsys.readouterr().err
+    assert "nothing to learn" in capsys.readouterr().err
 
 
 def test_what_cannot_be_taught_is_said(tmp_path: Path, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,11 +1,15 @@
 """The models window, with real bundles and real child processes."""
 
+import json
+import shutil
 import sys
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QFileDialog, QMessageBox
 
+from engine.__main__ import main as engine
+from engine.text.ngram.packed import read_packed
 from w2v_studio.assets import bundled_models_folder
 from w2v_studio.bundles import installed_bundles, own_bundles_folder
 from w2v_studio.models.adding import AddRequest, ModelAdder
@@ -60,6 +64,39 @@ def test_a_model_is_added_used_and_removed(qtbot, make_dialog, small_bundle, mon
     with qtbot.waitSignal(dialog.models_changed):
         dialog._remove()
     assert names(dialog) == SHIPPED
+
+
+@pytest.fixture
+def with_phones(tmp_path, monkeypatch):
+    """An own model that finds words by phones, with a language model of two sentences."""
+    monkeypatch.setenv("W2V_STUDIO_HOME", str(tmp_path / "home"))
+    folder, text = own_bundles_folder() / "with-phones", tmp_path / "text.txt"
+    folder.parent.mkdir(parents=True)
+    shutil.copytree(bundled_models_folder() / "small-en", folder)
+    text.write_text("Once upon a time.\nUpon a time.\n")
+    assert engine(["build-lm", str(text), "--prune", "0", "--out", str(folder / "lm.npz")]) == 0
+    card = json.loads((folder / "bundle.json").read_text())
+    (folder / "bundle.json").write_text(json.dumps(card | {"name": "with-phones"}))
+    return folder
+
+
+def test_a_model_is_taught_texts(qtbot, with_phones, make_dialog, tmp_path, monkeypatch):
+    dialog = make_dialog()
+    dialog.list.setCurrentRow(names(dialog).index("tiny-en"))
+    assert not dialog.teach_button.isEnabled(), "it has no language model"
+    dialog.list.setCurrentRow(names(dialog).index("with-phones"))
+    notes = tmp_path / "notes.txt"
+    notes.write_text("Deryck met Zwilgmeyer.\n")
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([str(notes)], ""))
+    with qtbot.waitSignals([dialog.tasks.taught, dialog.models_changed], timeout=120_000):
+        qtbot.mouseClick(dialog.teach_button, Qt.MouseButton.LeftButton)
+        assert not dialog.teach_button.isEnabled()
+    assert "Taught with-phones 3 words in 1 sentence" in dialog.notice.text
+    assert dialog.current().folder == with_phones
+    assert "ZWILGMEYER" in read_packed(with_phones / "lm.npz")[0]
+    with qtbot.waitSignal(dialog.tasks.failed, timeout=120_000):
+        qtbot.mouseClick(dialog.teach_button, Qt.MouseButton.LeftButton)
+    assert "nothing to learn" in dialog.notice.text
 
 
 def test_what_cannot_be_added_is_said_with_its_remedy(qtbot, make_dialog):

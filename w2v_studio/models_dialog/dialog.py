@@ -284,7 +284,7 @@ class ModelsDialog(QDialog):
         self.add_button.setEnabled(bool(self.source.text().strip()) and not busy)
         for button in (*self._offers, self.browse_button):
             button.setEnabled(not busy)
-        self.cancel_button.setVisible(busy)
+        self.cancel_button.setVisible(self.tasks.can_be_cancelled)
         self.progress.setVisible(busy)
 
     def _show_added(self, bundle: Bundle) -> None:

@@ -36,6 +36,11 @@ class ModelTasks(QObject):
         self._background = Background(self)
         self.is_busy = False
 
+    @property
+    def can_be_cancelled(self) -> bool:
+        """Whether the running task is one that takes minutes, and stops when asked."""
+        return self.is_busy and self._adder is not None
+
     def add(self, request: AddRequest) -> None:
         """Install a model."""
         if self.is_busy:

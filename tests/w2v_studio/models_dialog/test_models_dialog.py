@@ -91,6 +91,8 @@ def test_a_model_is_taught_texts(qtbot, with_phones, make_dialog, tmp_path, monk
     with qtbot.waitSignals([dialog.tasks.taught, dialog.models_changed], timeout=120_000):
         qtbot.mouseClick(dialog.teach_button, Qt.MouseButton.LeftButton)
         assert not dialog.teach_button.isEnabled()
+        assert dialog.progress.isVisible()
+        assert not dialog.cancel_button.isVisible(), "it takes seconds"
     assert "Taught with-phones 3 words in 1 sentence" in dialog.notice.text
     assert dialog.current().folder == with_phones
     assert "ZWILGMEYER" in read_packed(with_phones / "lm.npz")[0]

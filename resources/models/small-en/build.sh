@@ -4,7 +4,7 @@
 #   resources/models/small-en/build.sh SPEECH TEXT OUT [tiny|small]
 #
 # tiny is the shipped network (10.2 million weights at the end, some ten hours on two CPU cores), small one of wider
-# layers (10.7 million, for a GPU; not run by us). Stages that are complete are not repeated, an interrupted one goes on where it was.
+# layers (11.2 million, for a GPU; not trained by us). Stages that are complete are not repeated, an interrupted one goes on where it was.
 # PROCESSES=2 (one a core, or one a GPU) spreads the long stages over that many. UPDATES=20 ends each stage after so many:
 # the model hears nothing then, but all of the way is gone in minutes, which tells whether it can be gone.
 

@@ -14,7 +14,7 @@ import onnx
 
 from engine import config as configuration
 from engine.config import ConfigError, MaskingConfig, RunConfig
-from engine.events import CHECKPOINT_FOLDER, CONFIG_FILE
+from engine.events import CHECKPOINT_FOLDER, CONFIG_FILE, TRAINABLE_FILE
 from engine.model.ctc import CtcModel
 from engine.text.ngram.packed import PACKED_MODEL_FILE
 from engine.text.pronunciation import LEXICON_FILES
@@ -47,6 +47,7 @@ from export.variants import Measured, choose
 from export.verify import check, compare, compare_models
 
 Weights = Literal["fp32", "fp16", "int8"]
+FOR_DECODING = (DECODING_FILE, *LANGUAGE_MODEL_FILES, *LEXICON_FILES)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def publish(source: Path, out: Path, request: BundleRequest, say: Callable[[str]
     Nothing appears at `out` before everything is compared and complete. Raises ExportError, CheckpointError,
     BundleError or OSError.
     """
-    refuse_occupied(out, BUNDLE_FILES, CARD_FILE, request.force)
+    refuse_occupied(out, (*BUNDLE_FILES, TRAINABLE_FILE, *FOR_DECODING), CARD_FILE, request.force)
     path = find_checkpoint(source)
     say(f"reading {path}")
     checkpoint = load_checkpoint(path)
@@ -92,6 +93,7 @@ def publish(source: Path, out: Path, request: BundleRequest, say: Callable[[str]
         vocabulary.save(folder / VOCABULARY_FILE)
         take_language_model(checkpoint, path, vocabulary, folder, say)
         take_lexicon(checkpoint, path, folder, say)
+        keep_for_decoding(out, vocabulary, checkpoint.phones, folder, say)
         if request.trainable:
             write_trainable(checkpoint, folder)
         write_card(folder, card)
@@ -144,6 +146,24 @@ def take_lexicon(checkpoint: Checkpoint, path: Path, folder: Path, say: Callable
     for name in LEXICON_FILES:
         (folder / name).unlink(missing_ok=True)
     shutil.copyfile(lexicon, folder / LEXICON_FILES[0 if lexicon.suffix == ".gz" else 1])
+
+
+def keep_for_decoding(
+    out: Path, vocabulary: Vocabulary, phones: tuple[str, ...], folder: Path, say: Callable[[str], None]
+) -> None:
+    """What somebody put for decoding into the bundle that is replaced stays, where letters and phones are the same.
+
+    Files that the new bundle brings itself come first.
+    """
+    try:
+        same = Vocabulary.load(out / VOCABULARY_FILE) == vocabulary and _phones_of(out) == phones
+    except VocabularyError:
+        return
+    for names in ((DECODING_FILE,), LANGUAGE_MODEL_FILES, LEXICON_FILES):
+        kept = [name for name in names if (out / name).is_file() and not (out / name).is_symlink()]
+        if same and kept and not any((folder / name).exists() for name in names):
+            say(f"keeping {kept[0]} of the bundle before")
+            shutil.copyfile(out / kept[0], folder / kept[0])
 
 
 def _phones_of(bundle: Path) -> tuple[str, ...]:

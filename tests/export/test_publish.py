@@ -289,6 +289,30 @@ def test_a_bundle_to_go_on_from(tmp_path):
     assert (other / "lm.npz").read_bytes() == b"the run's"
 
 
+def test_what_decodes_stays_when_a_bundle_is_replaced(tmp_path):
+    run = RunConfig(task="finetune", name="small", model=LAYER_PRE)
+    save_checkpoint(Checkpoint(run, 7, make_model(LAYER_PRE).state_dict(), VOCABULARY), tmp_path / "small.pt")
+    bundle, request = tmp_path / "bundle", BundleRequest(measure="none", trainable=True, force=True)
+    publish(tmp_path / "small.pt", bundle, request, print)
+    mine = {"decoding.json": "tuned", "lm.arpa.gz": "mine", "lexicon.txt": "A\tA |\n"}
+    for name, text in mine.items():
+        (bundle / name).write_text(text)
+    publish(tmp_path / "small.pt", bundle, replace(request, trainable=False), print)
+    assert {name: (bundle / name).read_text() for name in mine} == mine
+    assert not (bundle / "trainable.pt").exists()
+    # With other letters they would be wrong.
+    fewer = Vocabulary(VOCABULARY.tokens[:-1], VOCABULARY.blank, VOCABULARY.separator)
+    model = make_model(LAYER_PRE).state_dict()
+    model |= {name: model[name][:-1] for name in ("head.weight", "head.bias")}
+    save_checkpoint(Checkpoint(run, 7, model, fewer), tmp_path / "small.pt")
+    publish(tmp_path / "small.pt", bundle, request, print)
+    assert not any((bundle / name).exists() for name in mine)
+    # What is nobody's business is refused as before.
+    (bundle / "letter.txt").write_text("keep me")
+    with pytest.raises(ExportError, match=r"letter\.txt"):
+        publish(tmp_path / "small.pt", bundle, request, print)
+
+
 def test_phones_stand_in_the_card_and_behind_the_letters(tmp_path):
     from engine.model.ctc import CtcModel
 

@@ -16,9 +16,9 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("W2V_STUDIO_HOME", str(tmp_path / "home"))
 
 
-def log_prob(folder, *words):
+def log_prob(model, *words):
     """Of the last word after the others."""
-    model, scores = read_ngrams(folder / "lm.npz"), np.zeros(1)
+    scores = np.zeros(1)
     history = np.full(1, model.start, np.int32)
     for word in words:
         scores, history = model.score(history, np.full(1, model.word(word), np.int32))
@@ -38,18 +38,15 @@ def test_a_shipped_model_is_copied_and_its_copy_taught(tmp_path, capsys):
     assert own.parent == own_bundles_folder()
     assert (shipped / "lm.npz").read_bytes() == before
     # As likely as it makes a word that the texts have; those that it had already are hardly touched.
-    assert log_prob(own, "MET", "ZWILGMEYER") > log_prob(shipped, "MET", "ZWILGMEYER") + 5
-    assert log_prob(own, "ONCE", "UPON") == pytest.approx(log_prob(shipped, "ONCE", "UPON"), abs=0.1)
+    old, new = read_ngrams(shipped / "lm.npz"), read_ngrams(own / "lm.npz")
+    assert log_prob(new, "MET", "ZWILGMEYER") > log_prob(old, "MET", "ZWILGMEYER") + 5
+    assert log_prob(new, "ONCE", "UPON") == pytest.approx(log_prob(old, "ONCE", "UPON"), abs=0.1)
     assert Pronunciations(own / "lexicon.txt.gz").encode("ZWILGMEYER") is not None
     assert len(read_marks(own / "lm.npz")) == 2
     # The shipped one again means its copy, which knows these texts.
     assert main(["models", "teach", "small-en", str(notes)]) == 1
     assert "nothing to learn" in capsys.readouterr().err
     assert [folder.name for folder in own_bundles_folder().iterdir()] == ["small-en-mine"]
-    notes.write_text("Deryck met Zwilgmeyer in Wimpole Street. Who met whom?\n")
-    assert main(["models", "teach", "small-en-mine", str(notes)]) == 0
-    assert "3 words in 1 sentence," in capsys.readouterr().out
-    assert len(read_marks(own / "lm.npz")) == 3
 
 
 def test_what_cannot_be_taught_leaves_nothing(tmp_path, capsys):

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from engine.__main__ import main as engine
-from engine.text.ngram.packed import read_packed
+from engine.text.ngram.packed import read_marks, read_packed
 from w2v_studio.assets import bundled_models_folder
 from w2v_studio.bundles import installed_bundles, own_bundles_folder
 from w2v_studio.models.adding import AddRequest, ModelAdder
@@ -99,6 +99,11 @@ def test_a_model_is_taught_texts(qtbot, with_phones, make_dialog, tmp_path, monk
     with qtbot.waitSignal(dialog.tasks.failed, timeout=120_000):
         qtbot.mouseClick(dialog.teach_button, Qt.MouseButton.LeftButton)
     assert "nothing to learn" in dialog.notice.text
+    # Further texts are learned on top of these.
+    notes.write_text("Deryck met Zwilgmeyer. Who met whom?\n")
+    with qtbot.waitSignal(dialog.tasks.taught, timeout=120_000):
+        qtbot.mouseClick(dialog.teach_button, Qt.MouseButton.LeftButton)
+    assert len(read_marks(with_phones / "lm.npz")) == 2
 
 
 def test_what_cannot_be_added_is_said_with_its_remedy(qtbot, make_dialog):

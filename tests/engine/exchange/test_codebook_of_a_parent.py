@@ -41,7 +41,8 @@ def test_codes_are_those_of_the_parent(family, noise):
     with torch.no_grad():
         features = before.wav2vec2(waveform).extract_features
         wanted = before.quantizer.weight_proj(features).view(2, 27, 2, 8)
-        torch.testing.assert_close(ours.code_logits(noise), wanted, atol=1e-5, rtol=0)
+        # Of numbers up to 16; processors round differently.
+        torch.testing.assert_close(ours.code_logits(noise), wanted, atol=1e-4, rtol=0)
         torch.testing.assert_close(ours(noise)[0], model(waveform).logits, atol=1e-5, rtol=0)
     assert torch.equal(ours.quantizer.codevectors, before.quantizer.codevectors)
     assert ours.convolutions_are_pretrained()

@@ -24,8 +24,8 @@ from engine.events import PROTOCOL_VERSION, Evaluation, Failed, Finished, Starte
 from engine.model.ctc import CtcModel
 from engine.model.pretraining import PretrainingModel
 from engine.model.spectra import SpectraModel
-from engine.text.ngram.adaptation import adapted, sentence_mark
-from engine.text.ngram.packed import PACKED_MODEL_FILE, PackedModelError, read_marks, read_packed, write_packed
+from engine.text.ngram.packed import PACKED_MODEL_FILE, PackedModelError
+from engine.text.ngram.teaching import adapt_file, new_sentences
 from engine.text.pronunciation import LEXICON_FILES, LexiconError, Pronunciations, lexicon_file
 from engine.text.vocabulary import Vocabulary, VocabularyError
 from engine.training.checkpoint import (
@@ -367,13 +367,10 @@ def _learn_phrases(run: RunConfig, selection: Selection, folder: RunFolder) -> s
         return ""
     said = [clip.transcript.split() for group in selection.groups for clip in group]
     try:
-        known = read_marks(given)
-        new = [sentence for sentence in said if sentence and sentence_mark(sentence) not in known]
+        new = new_sentences(given, said)
         if not new:
             return ""
-        words, levels = read_packed(given)
-        marks = known.union(map(sentence_mark, new))
-        write_packed(out, adapted(words, levels, new), marks)
+        adapt_file(given, new, out)
     except PackedModelError as error:
         return f"the language model is not adapted: {error}"
     return f"the language model learns {sum(map(len, new)):,} words of the transcripts too (ctc.adapt_language_model)"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.text.ngram.adaptation import adapted, sentence_mark
+from engine.text.ngram.adaptation import Sentence, adapted, sentence_mark
 from engine.text.ngram.corpus import SPECIAL_WORDS, Normalizer, TextError, read_lines
 from engine.text.ngram.packed import PACKED_MODEL_FILE, PackedModelError, read_marks, read_packed, write_packed
 from engine.text.pronunciation import LEXICON_FILES, LexiconError, Pronunciations, lexicon_file
@@ -38,6 +38,18 @@ def can_be_taught(bundle: Path) -> bool:
     return (bundle / PACKED_MODEL_FILE).is_file() and lexicon_file(bundle) is not None
 
 
+def new_sentences(model: Path, said: Iterable[Sentence]) -> list[Sentence]:
+    """Those that the model of a .npz file was not taught before. Raises PackedModelError, OSError."""
+    marks = read_marks(model)
+    return [sentence for sentence in said if sentence and sentence_mark(sentence) not in marks]
+
+
+def adapt_file(model: Path, sentences: Sequence[Sentence], out: Path) -> None:
+    """Write the model of a .npz file as it is after `sentences`, and marked so. Raises PackedModelError, OSError."""
+    marks = read_marks(model).union(map(sentence_mark, sentences))
+    write_packed(out, adapted(*read_packed(model), sentences), marks)
+
+
 def teach(bundle: Path, texts: Sequence[Path], out: Path, language: str = "en") -> Lesson:
     """Write lm.npz and lexicon.txt.gz into `out`, which may be the bundle itself.
 
@@ -53,8 +65,7 @@ def teach(bundle: Path, texts: Sequence[Path], out: Path, language: str = "en") 
     try:
         normalizer = Normalizer(Vocabulary.load(bundle / VOCABULARY_FILE), language)
         said = [words for path in texts for line in read_lines(path) for words in normalizer.sentences(line)]
-        marks = read_marks(bundle / PACKED_MODEL_FILE)
-        new = [sentence for sentence in said if sentence and sentence_mark(sentence) not in marks]
+        new = new_sentences(bundle / PACKED_MODEL_FILE, said)
         if not new:
             raise TeachingError(
                 "there is nothing to learn: the texts hold no words, or only sentences that the language model was "
@@ -62,11 +73,10 @@ def teach(bundle: Path, texts: Sequence[Path], out: Path, language: str = "en") 
             )
         pronunciations = Pronunciations(lexicon)
         added = pronunciations.learn({word for sentence in new for word in sentence} - {*SPECIAL_WORDS})
-        model = adapted(*read_packed(bundle / PACKED_MODEL_FILE), new)
+        out.mkdir(parents=True, exist_ok=True)
+        # The lexicon first: words that only it has do no harm.
+        pronunciations.save(out / LEXICON_FILES[0])
+        adapt_file(bundle / PACKED_MODEL_FILE, new, out / PACKED_MODEL_FILE)
     except (TextError, PackedModelError, LexiconError, VocabularyError) as error:
         raise TeachingError(str(error)) from error
-    out.mkdir(parents=True, exist_ok=True)
-    # The lexicon first: words that only it has do no harm.
-    pronunciations.save(out / LEXICON_FILES[0])
-    write_packed(out / PACKED_MODEL_FILE, model, marks.union(map(sentence_mark, new)))
     return Lesson(sum(map(len, new)), len(new), tuple(added))
